@@ -1,0 +1,1 @@
+"""PathSeg: images, masks and labels from public sources."""

@@ -1,0 +1,1 @@
+"""Training: losses, sampling, augmentation and the loop."""
