@@ -59,7 +59,11 @@ class TextTowerConfig:
 
 @dataclass(frozen=True)
 class JointDecoderConfig:
-    """Joint feature interaction: ``presence`` adds the head that says whether the object is there."""
+    """Joint feature interaction.
+
+    ``presence`` adds the head that says whether the object is there; ``prompt_path`` adds the prompt's
+    feature to the queries before the first self-attention. The paper has neither.
+    """
 
     hidden: int = 512
     queries: int = 101
@@ -67,6 +71,7 @@ class JointDecoderConfig:
     heads: int = 8
     feedforward: int = 2048
     presence: bool = False
+    prompt_path: bool = False
 
 
 @dataclass(frozen=True)

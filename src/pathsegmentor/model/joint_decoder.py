@@ -105,6 +105,12 @@ class Decoded:
     words: Tensor
 
 
+def last_word(words: Tensor, real: Tensor) -> Tensor:
+    """The last real token of each prompt: (B, P, T, D), (B, P, T) -> (B, P, D)."""
+    last = (real.sum(dim=-1) - 1)[..., None, None].expand(-1, -1, 1, words.shape[-1])
+    return words.gather(2, last)[:, :, 0]
+
+
 class JointDecoder(nn.Module):
     """Masked cross-attention over three levels in turn, self-attention with the words, feed-forward."""
 
@@ -126,6 +132,8 @@ class JointDecoder(nn.Module):
         self.mask_embed = MaskEmbed(width, mask_dim)
         self.class_embed = nn.Parameter(torch.empty(width, width))
         nn.init.trunc_normal_(self.class_embed, std=0.02)
+        # Not in the paper: small models learn to tell prompts apart much sooner along a direct path.
+        self.prompt_path = nn.Linear(width, width) if config.prompt_path else None
 
     def remember(self, maps: list[Tensor], mask_features: Tensor) -> ImageMemory:
         """Maps (B, D, h, w) at strides 32, 16, 8 and mask features (B, M, H, W) -> what prompts need."""
@@ -164,6 +172,8 @@ class JointDecoder(nn.Module):
         )
         allowed = F.pad(real.flatten(0, 1), (count, 0), value=True)[:, None, None, :]
         queries = memory.queries[:, None].expand(-1, prompts, -1, -1)
+        if self.prompt_path is not None:
+            queries = queries + self.prompt_path(last_word(tokens, real))[:, :, None]
         words = tokens
         predictions = [memory.first]
         for i in range(len(self.transformer_ffn_layers)):

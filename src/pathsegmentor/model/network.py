@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from pathsegmentor.model.config import ModelConfig
 from pathsegmentor.model.focalnet import FocalNet
-from pathsegmentor.model.joint_decoder import Decoded, Heads, ImageMemory, JointDecoder
+from pathsegmentor.model.joint_decoder import Decoded, Heads, ImageMemory, JointDecoder, last_word
 from pathsegmentor.model.lite import LiteTower
 from pathsegmentor.model.pixel_decoder import PixelDecoder
 from pathsegmentor.model.text import TextEncoder
@@ -65,8 +65,7 @@ class PathSegmentorNet(nn.Module):
         """Presence from the last state of each prompt's last word (B, P); None without that head."""
         if self.presence is None:
             return None
-        last = (real.sum(dim=-1) - 1)[..., None, None].expand(-1, -1, 1, decoded.words.shape[-1])
-        return torch.as_tensor(self.presence(decoded.words.gather(2, last)[:, :, 0])[..., 0])
+        return torch.as_tensor(self.presence(last_word(decoded.words, real))[..., 0])
 
     def answer(self, memory: ImageMemory, tokens: Tensor, prompts: Tensor, real: Tensor) -> Answer:
         """One by one: words (B, P, T, D), prompt features (B, P, D), real tokens (B, P, T) -> answers.

@@ -1,0 +1,23 @@
+"""Pixels with a scale: reading, resampling, tiling and pictures."""
+
+from pathsegmentor.imaging.draw import PALETTE, overlay, write_png
+from pathsegmentor.imaging.picture import Picture, check_mpp
+from pathsegmentor.imaging.read import read_picture
+from pathsegmentor.imaging.resample import resize_labels, resize_pixels, resize_probability, scaled_size
+from pathsegmentor.imaging.tiling import Blender, Tile, plan_tiles
+
+__all__ = [
+    "PALETTE",
+    "Blender",
+    "Picture",
+    "Tile",
+    "check_mpp",
+    "overlay",
+    "plan_tiles",
+    "read_picture",
+    "resize_labels",
+    "resize_pixels",
+    "resize_probability",
+    "scaled_size",
+    "write_png",
+]

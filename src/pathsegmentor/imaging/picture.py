@@ -1,0 +1,60 @@
+"""``Picture``: RGB pixels with a scale and where they came from."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pathsegmentor.errors import BadInput
+
+# Um per pixel: finer than any light microscope's camera, coarser than any useful tissue image.
+FINEST, COARSEST = 0.05, 20.0
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Pixels (H, W, 3) uint8 RGB; ``mpp`` is um per pixel as (x, y), None if the file does not say.
+
+    ``source`` is the file's name, ``sha256`` that of its bytes (None for an array).
+    """
+
+    pixels: NDArray[np.uint8]
+    mpp: tuple[float, float] | None
+    source: str
+    sha256: str | None = None
+
+    @property
+    def height(self) -> int:
+        """Rows."""
+        return int(self.pixels.shape[0])
+
+    @property
+    def width(self) -> int:
+        """Columns."""
+        return int(self.pixels.shape[1])
+
+    def with_mpp(self, mpp: float | tuple[float, float]) -> Picture:
+        """The same pixels with another scale; raises ``BadInput`` for an absurd one."""
+        return replace(self, mpp=check_mpp(mpp))
+
+
+def check_mpp(value: float | tuple[float, float]) -> tuple[float, float]:
+    """Um per pixel as (x, y); raises ``BadInput`` unless both lie in 0.05..20."""
+    x, y = value if isinstance(value, tuple) else (value, value)
+    for number in (x, y):
+        if not (math.isfinite(number) and FINEST <= number <= COARSEST):
+            raise BadInput(
+                f"mpp {number:g} is not a scale in um per pixel between {FINEST} and {COARSEST:g};"
+                " usual values are 0.25 (40x), 0.5 (20x) and 1.0 (10x)"
+            )
+    return float(x), float(y)
+
+
+def plausible_mpp(x: float, y: float) -> tuple[float, float] | None:
+    """A scale found in a file, or None if no microscope would write it (72 dpi means 353 um)."""
+    if all(math.isfinite(v) and FINEST <= v <= COARSEST for v in (x, y)):
+        return float(x), float(y)
+    return None

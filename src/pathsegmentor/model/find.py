@@ -1,0 +1,58 @@
+"""Which model a name means: a bundled one, a folder, or a Hub repository."""
+
+from __future__ import annotations
+
+import re
+from importlib.resources import files
+from pathlib import Path
+
+import torch
+
+from pathsegmentor.errors import BadInput, BadModel
+from pathsegmentor.model.folder import Model, load_model
+
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+
+
+def bundled() -> dict[str, Path]:
+    """Folders of the models inside the package, by name."""
+    root = Path(str(files("pathsegmentor"))) / "models"
+    if not root.is_dir():
+        return {}
+    return {path.name: path for path in sorted(root.iterdir()) if path.is_dir()}
+
+
+def find_model(name: str, device: str = "cpu") -> Model:
+    """Load a bundled model by name, a model folder by path, or a Hub repository by ``owner/name``."""
+    check_device(device)
+    inside = bundled()
+    if name in inside:
+        return load_model(inside[name], name, device)
+    folder = Path(name)
+    if folder.is_dir():
+        return load_model(folder, folder.resolve().name, device)
+    if _HUB_ID.fullmatch(name) and not folder.exists():
+        return load_model(_from_hub(name), name, device)
+    raise BadModel(f"unknown model '{name}'; bundled: {', '.join(inside) or 'none'}; or give a model folder")
+
+
+def check_device(device: str) -> None:
+    """Raise ``BadInput`` if torch cannot use the device on this machine."""
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise BadInput(f"device '{device}' is not available here; use --device cpu") from error
+
+
+def _from_hub(name: str) -> Path:
+    """Folder of a Hub repository, downloaded once; ``HF_HUB_OFFLINE=1`` forbids the download."""
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(name, allow_patterns=["*.json", "*.safetensors", "*.md", "SHA256SUMS"]))
+    except Exception as error:  # network, permission, unknown repository: many classes, one meaning
+        raise BadModel(f"'{name}' is no bundled model or folder, and the Hub did not give it: {_line(error)}") from error
+
+
+def _line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

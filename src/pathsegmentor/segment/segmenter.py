@@ -1,0 +1,255 @@
+"""``Segmenter``: encode an image once, ask it for many things.
+
+An image is looked at in tiles at the scale each label was learnt at; tiles overlap and are blended,
+and masks come back at the image's own size.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from pathsegmentor import __version__
+from pathsegmentor.errors import BadInput
+from pathsegmentor.imaging import (
+    Blender,
+    Picture,
+    Tile,
+    check_mpp,
+    plan_tiles,
+    read_picture,
+    resize_pixels,
+    resize_probability,
+    scaled_size,
+)
+from pathsegmentor.model.find import find_model
+from pathsegmentor.model.folder import Model
+from pathsegmentor.model.joint_decoder import ImageMemory
+from pathsegmentor.segment.objects import drop_specks
+from pathsegmentor.segment.result import Found, Result, Status
+from pathsegmentor.vocabulary import Candidate
+
+Image = str | PathLike[str] | Picture | NDArray[np.uint8]
+# Encoded tiles kept per image; beyond that they are encoded again for every question.
+KEPT_TILES = 64
+STRIDE = 32
+
+
+@dataclass
+class EncodedImage:
+    """A picture and the tiles of it that were encoded so far, by scale (um per pixel)."""
+
+    picture: Picture
+    mpp: tuple[float, float]
+    kept: dict[float, list[tuple[Tile, ImageMemory]]] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+class Segmenter:
+    """Segments pictures with one model.
+
+    >>> segmenter = Segmenter.from_pretrained("nano")
+    >>> encoded = segmenter.encode_image("colon.png", mpp=0.5)
+    >>> result = segmenter.segment(encoded, ["glands in colon", "malignant glands"])
+    >>> result.founds[0].mask.shape == (encoded.picture.height, encoded.picture.width)
+    True
+    """
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self._words: dict[str, tuple[Tensor, Tensor]] = {}
+
+    @classmethod
+    def from_pretrained(cls, name: str = "nano", device: str = "cpu") -> Segmenter:
+        """A bundled model's name, a model folder or a Hub id; raises ``BadModel`` or ``BadInput``."""
+        return cls(find_model(name, device))
+
+    def encode_image(self, image: Image, mpp: float | tuple[float, float] | None = None) -> EncodedImage:
+        """Read an image (path, ``Picture`` or (H, W, 3) uint8 RGB) and fix its scale in um per pixel.
+
+        Tiles are encoded when first asked for, at the scale the question needs.
+        """
+        scale = check_mpp(mpp) if mpp is not None else None
+        picture = _picture(image)
+        scale = scale or picture.mpp
+        if scale is None:
+            raise BadInput(
+                f"{picture.source}: the file does not say its scale; add --mpp (um per pixel):"
+                " 0.25 for 40x, 0.5 for 20x, 1.0 for 10x"
+            )
+        return EncodedImage(picture, scale)
+
+    def segment(
+        self, encoded: EncodedImage, prompts: str | Sequence[str], threshold: float | None = None
+    ) -> Result:
+        """Answer all prompts; each is answered as if it had been asked alone.
+
+        Raises ``BadPrompt`` for words this model does not know, before anything is computed.
+        """
+        asked = [prompts] if isinstance(prompts, str) else list(prompts)
+        if not asked:
+            raise BadInput("no prompt given; say what to segment, for instance 'glands in colon'")
+        cut = self.model.config.threshold if threshold is None else threshold
+        if not 0 <= cut <= 1:  # also refuses nan
+            raise BadInput(f"threshold {cut} is not between 0 and 1")
+        candidates = [self.model.vocabulary.resolve(words) for words in asked]
+        answers = self._answers(encoded, list({c.label.id: c for c in candidates}.values()))
+        founds = tuple(
+            self._found(words, candidate, *answers[candidate.label.id], cut, encoded.mpp)
+            for words, candidate in zip(asked, candidates, strict=True)
+        )
+        picture = encoded.picture
+        return Result(
+            image=picture.source,
+            image_sha256=picture.sha256,
+            width=picture.width,
+            height=picture.height,
+            mpp=encoded.mpp,
+            model=self.model.name,
+            weights_sha256=self.model.weights_sha256,
+            threshold=cut,
+            founds=founds,
+            encode_seconds=encoded.seconds,
+            version=__version__,
+        )
+
+    def probabilities(
+        self, encoded: EncodedImage, candidates: list[Candidate]
+    ) -> Iterator[tuple[str, NDArray[np.float32], float, float]]:
+        """Label id, probability map (H, W) at the image's size, presence and seconds, scale by scale."""
+        scales = {c.label.id: self.model.config.mpp_of(c.label.id) for c in candidates}
+        for mpp in sorted(set(scales.values())):
+            here = [label for label, scale in scales.items() if scale == mpp]
+            yield from self._at_scale(encoded, mpp, here)
+
+    def _answers(
+        self, encoded: EncodedImage, candidates: list[Candidate]
+    ) -> dict[str, tuple[NDArray[np.float32], float, float]]:
+        return {label: (p, seen, s) for label, p, seen, s in self.probabilities(encoded, candidates)}
+
+    def _at_scale(
+        self, encoded: EncodedImage, mpp: float, labels: list[str]
+    ) -> Iterator[tuple[str, NDArray[np.float32], float, float]]:
+        picture = encoded.picture
+        height, width = scaled_size(picture.height, picture.width, encoded.mpp, mpp)
+        blenders = [Blender(height, width) for _ in labels]
+        presence = np.zeros(len(labels))
+        tokens, features, real = self._text(labels)
+        seconds = 0.0
+        for tile, memory in self._tiles(encoded, mpp, (height, width)):
+            started = time.perf_counter()
+            maps, seen = self._ask(memory, tokens, features, real, tile)
+            for blender, probability in zip(blenders, maps, strict=True):
+                blender.add(tile, probability)
+            presence = np.maximum(presence, seen)
+            seconds += time.perf_counter() - started
+        for label, blender, seen_here in zip(labels, blenders, presence, strict=True):
+            full = resize_probability(blender.result(), (picture.height, picture.width))
+            yield label, full, float(seen_here), seconds / len(labels)
+
+    @torch.inference_mode()
+    def _ask(
+        self, memory: ImageMemory, tokens: Tensor, features: Tensor, real: Tensor, tile: Tile
+    ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+        """Probability maps (P, h, w) and presence (P,) of one tile."""
+        answer = self.model.net.answer(memory, tokens, features, real)
+        padded = (_whole(tile.height), _whole(tile.width))
+        logits = F.interpolate(answer.logits, size=padded, mode="bilinear", align_corners=False)
+        maps = logits[0, :, : tile.height, : tile.width].sigmoid().cpu().numpy()
+        if answer.presence is None:
+            # Without a presence head the surest pixel is all the network says about presence.
+            return maps, maps.reshape(len(maps), -1).max(axis=1).astype(np.float64)
+        return maps, answer.presence[0].sigmoid().cpu().double().numpy()
+
+    def _tiles(
+        self, encoded: EncodedImage, mpp: float, size: tuple[int, int]
+    ) -> Iterator[tuple[Tile, ImageMemory]]:
+        """Encoded tiles of the image at a scale, from memory where they were kept."""
+        if mpp in encoded.kept:
+            yield from encoded.kept[mpp]
+            return
+        config = self.model.config
+        plan = plan_tiles(*size, config.tile, config.overlap)
+        keep = len(plan) + sum(map(len, encoded.kept.values())) <= KEPT_TILES
+        pixels = resize_pixels(encoded.picture.pixels, size)
+        kept = []
+        for tile in plan:
+            started = time.perf_counter()
+            memory = self._encode(pixels[tile.y : tile.y + tile.height, tile.x : tile.x + tile.width])
+            encoded.seconds += time.perf_counter() - started
+            if keep:
+                kept.append((tile, memory))
+            yield tile, memory
+        if keep:
+            encoded.kept[mpp] = kept
+
+    @torch.inference_mode()
+    def _encode(self, pixels: NDArray[np.uint8]) -> ImageMemory:
+        """Encode one tile, mirrored at right and bottom to whole strides."""
+        net = self.model.net
+        height, width = pixels.shape[:2]
+        grow = ((0, _whole(height) - height), (0, _whole(width) - width), (0, 0))
+        padded = np.pad(pixels, grow, mode="symmetric")
+        batch = torch.from_numpy(padded).permute(2, 0, 1)[None].to(net.logit_scale.device)
+        return net.encode(net.normalise(batch))
+
+    @torch.inference_mode()
+    def _text(self, labels: list[str]) -> tuple[Tensor, Tensor, Tensor]:
+        """Words of the labels as (1, P, T, D), (1, P, D) and (1, P, T); each prompt is encoded once."""
+        net = self.model.net
+        prompts = {label.id: label.prompt for label in self.model.vocabulary}
+        for label in labels:
+            if label not in self._words:
+                ids, mask = self.model.tokenize([prompts[label]])
+                tokens, features = net.text_encoder(ids, mask)
+                self._words[label] = (tokens[0], features[0])
+        rows = [self._words[label] for label in labels]
+        tokens = torch.nn.utils.rnn.pad_sequence([t for t, _ in rows], batch_first=True)
+        lengths = torch.tensor([len(t) for t, _ in rows], device=tokens.device)
+        real = torch.arange(tokens.shape[1], device=tokens.device) < lengths[:, None]
+        return tokens[None], torch.stack([f for _, f in rows])[None], real[None]
+
+    def _found(
+        self,
+        words: str,
+        candidate: Candidate,
+        probability: NDArray[np.float32],
+        presence: float,
+        seconds: float,
+        threshold: float,
+        mpp: tuple[float, float],
+    ) -> Found:
+        status = self._status(presence)
+        mask = probability > threshold if status != "absent" else np.zeros(probability.shape, bool)
+        mask = drop_specks(mask, mpp)
+        return Found(words, candidate.label, candidate.reason, status, presence, mask, mpp, seconds)
+
+    def _status(self, presence: float) -> Status:
+        config = self.model.config
+        if presence < config.absent_below:
+            return "absent"
+        return "present" if presence > config.present_above else "unsure"
+
+
+def _picture(image: Image) -> Picture:
+    if isinstance(image, Picture):
+        return image
+    if isinstance(image, np.ndarray):
+        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+            raise BadInput(f"expected (H, W, 3) uint8 RGB, found {image.shape} {image.dtype}")
+        return Picture(np.ascontiguousarray(image), None, "array", None)
+    return read_picture(Path(image))
+
+
+def _whole(side: int) -> int:
+    """The side rounded up to whole strides."""
+    return -(-side // STRIDE) * STRIDE
