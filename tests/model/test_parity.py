@@ -222,9 +222,7 @@ def test_image_in_mask_out(net: PathSegmentorNet) -> None:
     tokens, features, real = words_of(net, [0, 1, 2])
     cases = {
         "joint": net.answer_jointly(memory, tokens, features, real),
-        **{
-            f"one{p}": net.answer(memory, tokens[:, [p]], features[:, [p]], real[:, [p]]) for p in range(3)
-        },
+        **{f"one{p}": net.answer(memory, tokens[:, [p]], features[:, [p]], real[:, [p]]) for p in range(3)},
     }
     for name, answer in cases.items():
         assert answer.chosen[0].tolist() == want[f"{name}_chosen_query"].tolist()

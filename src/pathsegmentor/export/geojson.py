@@ -34,9 +34,7 @@ def dumps(result: Result, colours: Mapping[str, Sequence[int]]) -> str:
     return json.dumps(feature_collection(result, colours), separators=(",", ":"), allow_nan=False) + "\n"
 
 
-def _feature(
-    result: Result, found: Found, number: int, item: Object, colour: Sequence[int]
-) -> dict[str, Any]:
+def _feature(result: Result, found: Found, number: int, item: Object, colour: Sequence[int]) -> dict[str, Any]:
     name = f"{result.image_sha256}:{result.weights_sha256}:{found.label.id}:{number}"
     kind = "annotation" if found.label.structure.lower() == "tissue" else "detection"
     return {

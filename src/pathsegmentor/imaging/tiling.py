@@ -31,11 +31,7 @@ def plan_tiles(height: int, width: int, tile: int, overlap: int) -> list[Tile]:
     if not 0 <= overlap < tile:
         raise ValueError(f"overlap {overlap} must be at least 0 and less than tile {tile}")
     rows, columns = min(height, tile), min(width, tile)
-    return [
-        Tile(y, x, rows, columns)
-        for y in starts(height, tile, overlap)
-        for x in starts(width, tile, overlap)
-    ]
+    return [Tile(y, x, rows, columns) for y in starts(height, tile, overlap) for x in starts(width, tile, overlap)]
 
 
 class Blender:

@@ -51,7 +51,9 @@ def _from_hub(name: str) -> Path:
     try:
         return Path(snapshot_download(name, allow_patterns=["*.json", "*.safetensors", "*.md", "SHA256SUMS"]))
     except Exception as error:  # network, permission, unknown repository: many classes, one meaning
-        raise BadModel(f"'{name}' is no bundled model or folder, and the Hub did not give it: {_line(error)}") from error
+        raise BadModel(
+            f"'{name}' is no bundled model or folder, and the Hub did not give it: {_line(error)}"
+        ) from error
 
 
 def _line(error: Exception) -> str:

@@ -22,7 +22,7 @@ from pathsegmentor.atomic import whole_file
 from pathsegmentor.errors import BadModel
 from pathsegmentor.model.config import ModelConfig
 from pathsegmentor.model.network import PathSegmentorNet
-from pathsegmentor.vocabulary import Label, Vocabulary
+from pathsegmentor.vocabulary import Vocabulary
 
 CONFIG, WEIGHTS, TOKENIZER, VOCABULARY = (
     "config.json",
@@ -51,9 +51,7 @@ class Model:
         return tokenize(self.tokenizer, prompts, self.config.text.context, self.net.logit_scale.device)
 
 
-def tokenize(
-    tokenizer: Tokenizer, prompts: list[str], context: int, device: torch.device
-) -> tuple[Tensor, Tensor]:
+def tokenize(tokenizer: Tokenizer, prompts: list[str], context: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """Ids and mask (N, T); longer prompts are cut at ``context`` and keep their end token."""
     encoded = [e.ids for e in tokenizer.encode_batch([p.lower() for p in prompts])]
     encoded = [ids if len(ids) <= context else [*ids[: context - 1], ids[-1]] for ids in encoded]
@@ -106,9 +104,7 @@ def load_model(folder: Path, name: str | None = None, device: str = "cpu") -> Mo
     """Read a model folder, checking every hash; raises ``BadModel`` in words."""
     hashes = check_sums(folder)
     config = ModelConfig.from_dict(_json(folder / CONFIG))
-    labels = _json(folder / VOCABULARY)
-    if not isinstance(labels, list) or not all(isinstance(x, str) for x in labels):
-        raise BadModel(f"{folder / VOCABULARY} is not a list of label ids")
+    vocabulary = read_vocabulary(folder)
     net = PathSegmentorNet(config)
     load_weights(net, read_weights(folder / WEIGHTS))
     try:
@@ -116,8 +112,15 @@ def load_model(folder: Path, name: str | None = None, device: str = "cpu") -> Mo
     except Exception as error:  # the library raises bare Exception
         raise BadModel(f"{folder / TOKENIZER} is no tokenizer: {error}") from error
     net.to(device).eval().requires_grad_(False)
-    vocabulary = Vocabulary([Label.from_id(x) for x in labels])
     return Model(name or folder.name, folder, config, net, tokenizer, vocabulary, hashes[WEIGHTS])
+
+
+def read_vocabulary(folder: Path) -> Vocabulary:
+    """The labels a model folder knows; raises ``BadModel`` if it has none."""
+    labels = _json(folder / VOCABULARY)
+    if not isinstance(labels, list) or not labels or not all(isinstance(x, str) for x in labels):
+        raise BadModel(f"{folder / VOCABULARY} is not a list of label ids")
+    return Vocabulary.from_ids(labels)
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
@@ -155,8 +158,7 @@ def save_model(
     """Write a whole model folder; ``half`` stores the weights in 16 bit."""
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {
-        k: (v.half() if half and v.is_floating_point() else v).detach().cpu().contiguous()
-        for k, v in state.items()
+        k: (v.half() if half and v.is_floating_point() else v).detach().cpu().contiguous() for k, v in state.items()
     }
     with whole_file(folder / WEIGHTS) as beside:
         save_file(tensors, beside)

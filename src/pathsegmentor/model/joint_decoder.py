@@ -121,12 +121,8 @@ class JointDecoder(nn.Module):
         self.query_embed = nn.Embedding(config.queries, width)
         self.level_embed = nn.Embedding(LEVELS, width)
         heads, ffn = config.heads, config.feedforward
-        self.transformer_cross_attention_layers = nn.ModuleList(
-            CrossAttention(width, heads) for _ in range(count)
-        )
-        self.transformer_self_attention_layers = nn.ModuleList(
-            SelfAttention(width, heads) for _ in range(count)
-        )
+        self.transformer_cross_attention_layers = nn.ModuleList(CrossAttention(width, heads) for _ in range(count))
+        self.transformer_self_attention_layers = nn.ModuleList(SelfAttention(width, heads) for _ in range(count))
         self.transformer_ffn_layers = nn.ModuleList(FeedForward(width, ffn) for _ in range(count))
         self.decoder_norm = nn.LayerNorm(width)
         self.mask_embed = MaskEmbed(width, mask_dim)
@@ -193,9 +189,7 @@ class JointDecoder(nn.Module):
         normed = self.decoder_norm(queries)
         return Heads(normed @ self.class_embed, self.mask_embed(normed))
 
-    def _cross(
-        self, i: int, queries: Tensor, latest: Heads, keys: Tensor, values: Tensor, shrunk: Tensor
-    ) -> Tensor:
+    def _cross(self, i: int, queries: Tensor, latest: Heads, keys: Tensor, values: Tensor, shrunk: Tensor) -> Tensor:
         """Masked cross-attention of layer ``i``: a query sees only where its latest mask is set."""
         layer = self.transformer_cross_attention_layers[i]
         assert isinstance(layer, CrossAttention)

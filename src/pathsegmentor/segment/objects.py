@@ -90,4 +90,4 @@ def _area_of(ring: NDArray[np.float64]) -> BaseGeometry:
 def _one(geometry: BaseGeometry) -> Polygon:
     if isinstance(geometry, Polygon):
         return geometry
-    return max(geometry.geoms, key=lambda part: part.area)  # type: ignore[attr-defined,no-any-return]
+    return max(geometry.geoms, key=lambda part: part.area)

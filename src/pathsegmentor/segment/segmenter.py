@@ -88,9 +88,7 @@ class Segmenter:
             )
         return EncodedImage(picture, scale)
 
-    def segment(
-        self, encoded: EncodedImage, prompts: str | Sequence[str], threshold: float | None = None
-    ) -> Result:
+    def segment(self, encoded: EncodedImage, prompts: str | Sequence[str], threshold: float | None = None) -> Result:
         """Answer all prompts; each is answered as if it had been asked alone.
 
         Raises ``BadPrompt`` for words this model does not know, before anything is computed.
@@ -170,9 +168,7 @@ class Segmenter:
             return maps, maps.reshape(len(maps), -1).max(axis=1).astype(np.float64)
         return maps, answer.presence[0].sigmoid().cpu().double().numpy()
 
-    def _tiles(
-        self, encoded: EncodedImage, mpp: float, size: tuple[int, int]
-    ) -> Iterator[tuple[Tile, ImageMemory]]:
+    def _tiles(self, encoded: EncodedImage, mpp: float, size: tuple[int, int]) -> Iterator[tuple[Tile, ImageMemory]]:
         """Encoded tiles of the image at a scale, from memory where they were kept."""
         if mpp in encoded.kept:
             yield from encoded.kept[mpp]

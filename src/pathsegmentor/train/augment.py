@@ -18,9 +18,7 @@ _STAINS = (_STAINS / np.linalg.norm(_STAINS, axis=1, keepdims=True)).astype(np.f
 _UNMIX = np.linalg.inv(_STAINS).astype(np.float32)
 
 
-def crop_map(
-    centre: tuple[float, float], size: int, scale: float, turns: int, flip: bool
-) -> NDArray[np.float64]:
+def crop_map(centre: tuple[float, float], size: int, scale: float, turns: int, flip: bool) -> NDArray[np.float64]:
     """Affine 2 x 3 from crop pixels to image pixels; ``centre`` (x, y) lands in the crop's middle."""
     turn = np.array([[0, -1], [1, 0]])
     linear = np.linalg.matrix_power(turn, turns % 4).astype(float)

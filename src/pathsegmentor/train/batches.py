@@ -64,9 +64,7 @@ def at_scale(sample: Sample, mpp: float) -> Sample:
         label: cv2.resize(mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST).astype(bool)
         for label, mask in sample.masks.items()
     }
-    return Sample(
-        sample.source, sample.name, sample.group, sample.region, mpp, pixels, masks, sample.complete
-    )
+    return Sample(sample.source, sample.name, sample.group, sample.region, mpp, pixels, masks, sample.complete)
 
 
 class Sampler:
@@ -108,7 +106,7 @@ class Sampler:
             Targets(target, sure, present),
         )
 
-    def _crop(self, item: Scaled, rng: np.random.Generator) -> tuple[np.ndarray, ...]:  # type: ignore[type-arg]
+    def _crop(self, item: Scaled, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
         config, sample = self.config, item.sample
         size = config.crop
         affine = crop_map(
@@ -150,14 +148,12 @@ class Sampler:
 
         return fit(x, width), fit(y, height)
 
-    def _prompts(self, item: Scaled, cut: dict[str, np.ndarray], rng: np.random.Generator) -> list[str]:  # type: ignore[type-arg]
+    def _prompts(self, item: Scaled, cut: dict[str, np.ndarray], rng: np.random.Generator) -> list[str]:
         """P labels: mostly those present in the crop, the rest certainly absent ones."""
         present = [label for label, mask in cut.items() if mask.sum() >= 16]
         sample = item.sample
         absent = [
-            label
-            for label in item.labels
-            if (not cut[label].any() if label in cut else sample.certainly_absent(label))
+            label for label in item.labels if (not cut[label].any() if label in cut else sample.certainly_absent(label))
         ]
         count = self.config.prompts
         negatives = min(int(rng.binomial(count, self.config.absent)) if present else count, len(absent))

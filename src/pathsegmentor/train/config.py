@@ -7,19 +7,11 @@ from pathlib import Path
 
 import yaml
 
+from pathsegmentor.data.read import SourceConfig
 from pathsegmentor.errors import BadInput, BadModel
 from pathsegmentor.model.config import ModelConfig, read_dataclass
 from pathsegmentor.train.batches import SamplingConfig
 from pathsegmentor.train.criterion import Weights
-
-
-@dataclass(frozen=True)
-class SourceConfig:
-    """One annotated folder: its reader, its place and how often it is drawn."""
-
-    reader: str
-    folder: str
-    weight: float = 1.0
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,10 @@ class Targets:
     known: Tensor
     present: Tensor
 
+    def to(self, device: torch.device) -> Targets:
+        """The same on another device."""
+        return Targets(self.masks.to(device), self.known.to(device), self.present.to(device))
+
 
 class Criterion:
     """Loss of a decoded batch, one prompt per sequence.

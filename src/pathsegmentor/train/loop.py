@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +20,8 @@ from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
 from pathsegmentor.atomic import whole_file
-from pathsegmentor.data.folders import hold_out, read_folder
-from pathsegmentor.data.sample import Sample
+from pathsegmentor.data.read import read_sources
 from pathsegmentor.errors import BadInput
-from pathsegmentor.model.config import ModelConfig
 from pathsegmentor.model.folder import load_weights, read_weights, save_model, tokenize
 from pathsegmentor.model.lite import LiteTower
 from pathsegmentor.model.network import PathSegmentorNet
@@ -49,7 +46,6 @@ class Run:
     optimizer: torch.optim.Optimizer
     average: dict[str, Tensor]
     step: int = 0
-    forward: Callable[..., dict[str, Tensor]] = field(init=False)
 
 
 def train(config: TrainConfig, out: Path, resume: bool = False, data: Path | None = None) -> Path:
@@ -62,7 +58,7 @@ def train(config: TrainConfig, out: Path, resume: bool = False, data: Path | Non
     if checkpoint.exists() and not resume:
         raise BadInput(f"{checkpoint} exists; add --resume to go on, or choose another --out")
     out.mkdir(parents=True, exist_ok=True)
-    fabric = Fabric(accelerator="auto", devices=1, precision=config.precision)  # type: ignore[arg-type]
+    fabric = Fabric(accelerator="auto", devices=1, precision=config.precision)
     fabric.seed_everything(config.seed, verbose=False)
     run = build(config, data or Path())
     if resume and checkpoint.exists():
@@ -73,21 +69,9 @@ def train(config: TrainConfig, out: Path, resume: bool = False, data: Path | Non
     return out / "model"
 
 
-def read_sources(config: TrainConfig, data: Path, split: str) -> list[Sample]:
-    """All samples of all sources; ``split`` is ``train``, ``val`` (held out of train) or ``test``."""
-    samples = []
-    for source in config.sources:
-        found = read_folder(source.reader, data / source.folder, "test" if split == "test" else "train")
-        if split != "test":
-            kept, held = hold_out(found, config.held_out, config.seed)
-            found = kept if split == "train" else held
-        samples += found
-    return samples
-
-
 def build(config: TrainConfig, data: Path) -> Run:
     """Samples, labels, tokenizer, network and optimiser of a run."""
-    samples = read_sources(config, data, "train")
+    samples = read_sources(config.sources, data, "train", config.held_out, config.seed)
     labels = sorted({label for sample in samples for label in sample.masks})
     scales = {label: config.model.mpp_of(label) for label in labels}
     weights = {source.reader: source.weight for source in config.sources}
@@ -158,16 +142,14 @@ def batch_loss(run: Run, criterion: Criterion, batch: Batch) -> dict[str, Tensor
     memory = net.encode(net.normalise(batch.pixels.to(device)).to(memory_format=torch.channels_last))
     decoded = net.joint_decoder(memory, tokens[where], real)
     generator = torch.Generator().manual_seed(run.config.seed * 1_000_003 + run.step)
-    targets = type(batch.targets)(
-        batch.targets.masks.to(device), batch.targets.known.to(device), batch.targets.present.to(device)
-    )
+    targets = batch.targets.to(device)
     return criterion(net, memory, decoded, features[where], real, targets, generator)
 
 
 def loop(fabric: Fabric, run: Run, out: Path) -> None:
     """Steps until the schedule's end, logging and saving on the way."""
     schedule = run.config.schedule
-    run.net.to(fabric.device, memory_format=torch.channels_last)
+    run.net.to(fabric.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     criterion = Criterion(run.config.weights, run.config.points)
     run.net.train()
     writer = SummaryWriter(out / "tensorboard", purge_step=run.step)

@@ -23,7 +23,5 @@ def prompt_tokenizer(prompts: Iterable[str], size: int = 1024) -> Tokenizer:
     )
     tokenizer.train_from_iterator(prompts, trainer)
     marks = [(mark, tokenizer.token_to_id(mark)) for mark in (BEGIN, END)]
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single=f"{BEGIN} $A {END}", special_tokens=marks
-    )
+    tokenizer.post_processor = processors.TemplateProcessing(single=f"{BEGIN} $A {END}", special_tokens=marks)
     return tokenizer

@@ -149,9 +149,7 @@ def _nearest_organ(found: list[Candidate], reading: Reading) -> list[Candidate]:
         return found
     anywhere = {(c.label.structure.lower(), c.label.object_type.lower()) for c in found if _any_organ(c)}
     return [
-        c
-        for c in found
-        if _any_organ(c) or (c.label.structure.lower(), c.label.object_type.lower()) not in anywhere
+        c for c in found if _any_organ(c) or (c.label.structure.lower(), c.label.object_type.lower()) not in anywhere
     ]
 
 

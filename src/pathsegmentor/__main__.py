@@ -1,0 +1,5 @@
+"""``python -m pathsegmentor``."""
+
+from pathsegmentor.cli import main
+
+main()

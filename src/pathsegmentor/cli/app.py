@@ -1,0 +1,135 @@
+"""All commands and their options; each imports its work only when it is called."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    help="Segment anything in H&E pathology images from words. Research use only.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+models_app = typer.Typer(help="Installed models, and conversion of released weights.", no_args_is_help=False)
+app.add_typer(models_app, name="models")
+
+ModelName = Annotated[str, typer.Option("--model", help="Bundled model, model folder, or Hub id.")]
+Device = Annotated[str, typer.Option(help="cpu, cuda, mps, ...")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+
+
+def _version(value: bool) -> None:
+    if value:
+        from pathsegmentor import __version__
+
+        print(f"pathsegmentor {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True)] = False,
+) -> None:
+    """Options that stand before the command."""
+
+
+@app.command()
+def segment(
+    image: Annotated[Path, typer.Argument(help="PNG, JPEG, TIFF, BMP or WebP.")],
+    prompts: Annotated[list[str], typer.Argument(metavar="PROMPT...", help="What to segment, in words.")],
+    model: ModelName = "nano",
+    mpp: Annotated[float | None, typer.Option(help="Um per pixel, if the file does not say.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the results [IMAGE's name + -segmented].")] = None,
+    threshold: Annotated[float | None, typer.Option(help="Probability that counts as inside.")] = None,
+    device: Device = "cpu",
+    as_json: AsJson = False,
+) -> None:
+    """Segment an image: overlay, masks, GeoJSON for QuPath, numbers."""
+    from pathsegmentor.cli.segment import run
+
+    run(image, prompts, model, mpp, out, threshold, device, as_json)
+
+
+@app.command()
+def prompts(
+    words: Annotated[list[str] | None, typer.Argument(help="Words to look up; none lists all labels.")] = None,
+    model: Annotated[str | None, typer.Option("--model", help="Only what this model knows.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the labels, or what words are understood as."""
+    from pathsegmentor.cli.prompts import run
+
+    run(words, model, as_json)
+
+
+@models_app.callback(invoke_without_command=True)
+def models(context: typer.Context, as_json: AsJson = False) -> None:
+    """List the installed models."""
+    if context.invoked_subcommand is None:
+        from pathsegmentor.cli.models import show
+
+        show(as_json)
+
+
+@models_app.command("import")
+def import_(
+    checkpoint: Annotated[Path, typer.Argument(help="Released BiomedParse-v1 weights: .pt or .safetensors.")],
+    out: Annotated[Path, typer.Option(help="Model folder to write.")],
+    tokenizer: Annotated[Path, typer.Option(help="tokenizer.json of the text tower (CLIP's for these weights).")],
+) -> None:
+    """Convert released weights to a model folder."""
+    from pathsegmentor.cli.models import import_released
+
+    import_released(checkpoint, out, tokenizer)
+
+
+@models_app.command("export")
+def export(
+    folder: Annotated[Path, typer.Argument(help="Model folder made by 'models import'.")],
+    out: Annotated[Path, typer.Option(help="The .safetensors file to write, in the released layout.")],
+) -> None:
+    """Convert a model folder back to the released layout, losing nothing."""
+    from pathsegmentor.cli.models import export_released
+
+    export_released(folder, out)
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Check environment, devices, weights and a self-test mask."""
+    from pathsegmentor.cli.doctor import run
+
+    run(as_json)
+
+
+@app.command()
+def train(
+    config: Annotated[Path, typer.Argument(help="Training YAML.")],
+    data: Annotated[Path, typer.Option(help="Where the config's source folders are.")] = Path(),
+    out: Annotated[Path, typer.Option(help="Folder of the run.")] = Path("runs/train"),
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
+) -> None:
+    """Train a model."""
+    from pathsegmentor.cli.train import run
+
+    run(config, data, out, resume)
+
+
+@app.command()
+def evaluate(
+    config: Annotated[Path, typer.Argument(help="Training YAML: names the sources and the held-out part.")],
+    data: Annotated[Path, typer.Option(help="Where the config's source folders are.")] = Path(),
+    model: ModelName = "nano",
+    split: Annotated[str, typer.Option(help="val (held out of train) or test.")] = "val",
+    out: Annotated[Path | None, typer.Option(help="Folder for scores.json.")] = None,
+    device: Device = "cpu",
+    as_json: AsJson = False,
+) -> None:
+    """Measure Dice and presence on annotated images, through the same path a user takes."""
+    from pathsegmentor.cli.evaluate import run
+
+    run(config, data, model, split, out, device, as_json)
