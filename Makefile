@@ -1,49 +1,74 @@
-# Everything installs itself into .venv the first time and is quick the second.
+# The daily actions; continuous integration calls only these.
+# `make setup PYTHON=python3.12` chooses another interpreter.
+
 PYTHON ?= python3
-BIN := .venv/bin
-TORCH_CONSTRAINT ?= -c constraints/cpu.txt
 # Small models gain nothing from many threads, and tests share the machine.
 export OMP_NUM_THREADS ?= 2
+BIN := .venv/bin
+SEGMENT := HF_HUB_OFFLINE=1 $(BIN)/pathsegmentor segment
 
-.PHONY: setup setup-gpu demo test test-all lint bench docs clean
+.PHONY: help setup setup-gpu demo test test-all lint bench docs clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make setup      virtual environment in .venv with the CPU build of torch"
+	@echo "make setup-gpu  the same, with the torch that pip chooses or the machine already has"
+	@echo "make demo       segment three committed images, offline"
+	@echo "make test       quick tests;  make test-all  all of them"
+	@echo "make lint       ruff and mypy"
+	@echo "make bench      benchmarks"
+	@echo "make docs       build the documentation into site/"
+	@echo "make clean      remove what was made; .venv stays"
 
 setup: .venv/.stamp
 
-.venv/.stamp: pyproject.toml constraints/cpu.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; try: make PYTHON=python3.11"; exit 1; }
+.venv/.stamp: pyproject.toml $(wildcard constraints/*.txt)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "pathsegmentor needs Python 3.11 or newer, and '$(PYTHON)' is not; try: make setup PYTHON=python3.12" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install -q -U pip
-	$(BIN)/python -m pip install -q $(TORCH_CONSTRAINT) -e '.[text,train,dev]'
+	$(BIN)/python -m pip install -q -c constraints/cpu.txt -e '.[text,train,dev]'
 	@touch $@
 
-# The torch build of your choice: install it into .venv first, or let pip take the newest.
+# Uses a torch that the interpreter already has; without one, pip takes the newest release.
 setup-gpu:
-	$(MAKE) setup TORCH_CONSTRAINT=
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "pathsegmentor needs Python 3.11 or newer, and '$(PYTHON)' is not; try: make setup-gpu PYTHON=python3.12" >&2; exit 1; }
+	$(PYTHON) -m venv --system-site-packages .venv
+	$(BIN)/python -m pip install -q -U pip
+	$(BIN)/python -m pip install -q -e '.[text,train,dev]'
+	@touch .venv/.stamp
 
-demo: setup
-	$(BIN)/pathsegmentor segment examples/images/kidney_nuclei.jpg "nuclei in kidney" --mpp 0.25 --out demo-out/kidney_nuclei
-	$(BIN)/pathsegmentor segment examples/images/kidney_lymphocytes.jpg "lymphocytes" "epithelial cells" --mpp 0.25 --out demo-out/kidney_lymphocytes
-	$(BIN)/pathsegmentor segment examples/images/colon_normal.jpg "glands in colon" "malignant glands" --mpp 1.0 --out demo-out/colon_normal
-	$(BIN)/pathsegmentor segment examples/images/colon_cancer.jpg "glands in colon" "malignant glands" --mpp 1.0 --out demo-out/colon_cancer
-	@echo "Look at demo-out/*/overlay.png; drag demo-out/*/result.geojson onto the image in QuPath."
+demo: .venv/.stamp
+	$(SEGMENT) examples/images/ebhi_normal.jpg "glands in colon" "malignant glands" --mpp 1.0 --out demo-out/glands
+	$(SEGMENT) examples/images/monuseg_kidney.jpg "nuclei in kidney" --mpp 0.25 --out demo-out/nuclei
+	$(SEGMENT) examples/images/monusac_breast.jpg "epithelial cells" "lymphocytes" --mpp 0.25 --out demo-out/types
+	@echo "pictures:"
+	@find demo-out -name '*.png' | sort | sed 's/^/  /'
 
-test: setup
+test: .venv/.stamp
 	$(BIN)/python -m pytest
 
-test-all: setup
+test-all: .venv/.stamp
 	$(BIN)/python -m pytest -m ""
 
-lint: setup
+lint: .venv/.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	$(BIN)/mypy --strict src
 
-bench: setup
-	$(BIN)/python benchmarks/encode_once.py
+bench: .venv/.stamp
+	@set -e; found=0; for script in benchmarks/*.py; do \
+	  [ -f "$$script" ] || continue; found=1; echo "$$script"; $(BIN)/python "$$script"; done; \
+	[ $$found = 1 ] || echo "no benchmark in benchmarks/"
 
-docs: setup
-	$(BIN)/python -m pip install -q $(TORCH_CONSTRAINT) -e '.[docs]'
+.venv/.docs: .venv/.stamp
+	$(BIN)/python -m pip install -q -c constraints/cpu.txt -e '.[docs]'
+	@touch $@
+
+docs: .venv/.docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 clean:
-	rm -rf .venv site demo-out .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf build dist site demo-out .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +

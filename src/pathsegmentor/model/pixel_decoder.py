@@ -75,7 +75,7 @@ def plain_conv(width_in: int, width: int, kernel: int) -> nn.Conv2d:
 
 
 def add_upsampled(x: Tensor, coarse: Tensor) -> Tensor:
-    """x + nearest-upsampled coarse map."""
+    """X + nearest-upsampled coarse map."""
     return x + F.interpolate(coarse, size=x.shape[-2:], mode="nearest")
 
 
