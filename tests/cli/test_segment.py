@@ -72,15 +72,15 @@ def test_geojson_opens_in_qupath_and_fits_the_mask(command: Command, tmp_path: P
     assert dice(mask, truth) > 0.65
 
 
-def test_same_input_same_bytes(command: Command, tmp_path: Path) -> None:
+def test_same_input_same_bytes(here: Command, tmp_path: Path) -> None:
     for name in "ab":
-        command("segment", IMAGES / "ebhi_normal.jpg", "glands in colon", "--mpp", 1, "--out", tmp_path / name)
+        here("segment", IMAGES / "ebhi_normal.jpg", "glands in colon", "--mpp", 1, "--out", tmp_path / name)
     for file in ("colon-tissue-gland.png", "overlay.png", "result.geojson"):
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
 
 
-def test_table_for_people(command: Command, tmp_path: Path) -> None:
-    done = command("segment", IMAGES / "ebhi_normal.jpg", "glands", "--mpp", 1, "--out", tmp_path)
+def test_table_for_people(here: Command, tmp_path: Path) -> None:
+    done = here("segment", IMAGES / "ebhi_normal.jpg", "glands", "--mpp", 1, "--out", tmp_path)
     assert done.code == 0 and "colon-tissue-gland" in done.out and "research use only" in done.out
 
 
@@ -104,27 +104,27 @@ BAD = {
 
 
 @pytest.mark.parametrize("case", sorted(BAD))
-def test_bad_requests_get_one_line_and_exit_code_2(case: str, command: Command, tmp_path: Path) -> None:
+def test_bad_requests_get_one_line_and_exit_code_2(case: str, here: Command, tmp_path: Path) -> None:
     arguments, expected = BAD[case]
     image = str(IMAGES / "ebhi_normal.jpg")
     ready = [image if a == "IMAGE" else a for a in arguments]
     extra = [] if "--out" in ready else ["--out", str(tmp_path / "out")]
-    done = command("segment", *ready, *extra)
+    done = here("segment", *ready, *extra)
     assert done.code == 2 and done.out == ""
     assert expected in done.err and len(done.err.strip().splitlines()) == 1, done.err
     assert "Traceback" not in done.err
 
 
-def test_prompts_lists_and_searches(command: Command) -> None:
-    assert len(command("prompts", "--json").json) == 160
-    limited = command("prompts", "--model", "nano", "--json").json
+def test_prompts_lists_and_searches(here: Command) -> None:
+    assert len(here("prompts", "--json").json) == 160
+    limited = here("prompts", "--model", "nano", "--json").json
     assert {"label": "colon-tissue-gland", "prompt": "tissue-level gland in colon pathology"} in limited
-    answer = command("prompts", "tumour", "in", "breast", "--json").json
+    answer = here("prompts", "tumour", "in", "breast", "--json").json
     assert answer["status"] == "ambiguous" and answer["candidates"][0]["reason"]
 
 
-def test_models_and_doctor(command: Command) -> None:
-    (nano,) = command("models", "--json").json
+def test_models_and_doctor(here: Command) -> None:
+    (nano,) = here("models", "--json").json
     assert nano["name"] == "nano" and nano["licence"].lower() == "cc-by-nc-sa-4.0" and nano["bytes"] < 40e6
-    done = command("doctor", "--json")
+    done = here("doctor", "--json")
     assert done.code == 0 and done.json["ok"], done.out

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,9 @@ TINY = ModelConfig(
     image=ImageTowerConfig(kind="lite"),
     pixel=PixelDecoderConfig(conv_dim=32, mask_dim=16, fine_dim=16, layers=1, heads=4, feedforward=32, groups=8),
     text=TextTowerConfig(vocab=600, context=32, width=32, layers=1, heads=4, feedforward=32),
-    decoder=JointDecoderConfig(hidden=32, queries=4, layers=3, heads=4, feedforward=32, presence=True, prompt_path=True),
+    decoder=JointDecoderConfig(
+        hidden=32, queries=4, layers=3, heads=4, feedforward=32, presence=True, prompt_path=True
+    ),
     default_mpp=0.25,
     tile=64,
     overlap=16,
@@ -145,7 +148,7 @@ def test_rate_warms_up_and_ends_at_zero() -> None:
     schedule = ScheduleConfig(steps=100, rate=1.0, warmup=0.1)
     rates = [rate_at(step, schedule) for step in range(101)]
     assert rates[0] == pytest.approx(0.1) and max(rates) == 1.0 and rates[100] == 0
-    assert all(a >= b for a, b in zip(rates[10:], rates[11:], strict=False))
+    assert all(a >= b for a, b in pairwise(rates[10:]))
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda p: p.stem)
@@ -155,7 +158,11 @@ def test_every_shipped_config_is_valid(path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("change", "expected"),
-    [("name: x\nsource: []\n", "unknown setting 'source'"), ("- 1\n", "expected a table"), ("name: [\n", "cannot be used")],
+    [
+        ("name: x\nsource: []\n", "unknown setting 'source'"),
+        ("- 1\n", "expected a table"),
+        ("name: [\n", "cannot be used"),
+    ],
 )
 def test_a_wrong_config_is_refused_in_one_line(tmp_path: Path, change: str, expected: str) -> None:
     (tmp_path / "bad.yaml").write_text(change)

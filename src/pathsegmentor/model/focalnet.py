@@ -6,6 +6,8 @@ modulation whose context is divided by the number of levels. No position embeddi
 
 from __future__ import annotations
 
+from itertools import islice
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -116,10 +118,11 @@ class FocalNet(nn.Module):
         self.widths = tuple(config.embed_dim * 2**i for i in range(count))
         # Padding 2 with kernel 7 is not symmetric; the released weights need it.
         self.patch_embed = ConvEmbed(3, config.embed_dim, kernel=7, stride=4, padding=2)
-        drops = torch.linspace(0, config.drop_path, sum(config.depths)).split(list(config.depths))
+        blocks = sum(config.depths)
+        drops = iter([config.drop_path * k / max(blocks - 1, 1) for k in range(blocks)])
         self.layers = nn.ModuleList(
-            FocalStage(width, config, drop.tolist(), last=i == count - 1)
-            for i, (width, drop) in enumerate(zip(self.widths, drops, strict=True))
+            FocalStage(width, config, list(islice(drops, depth)), last=i == count - 1)
+            for i, (width, depth) in enumerate(zip(self.widths, config.depths, strict=True))
         )
         for i, width in enumerate(self.widths):
             self.add_module(f"norm{i}", nn.LayerNorm(width))
