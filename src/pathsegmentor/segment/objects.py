@@ -30,7 +30,7 @@ class Object:
 
 def drop_specks(mask: Mask, mpp: tuple[float, float]) -> Mask:
     """The mask without 8-connected pieces smaller than ``SMALLEST_UM2``."""
-    _, numbers, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    numbers, stats = _components(mask)
     large = stats[:, cv2.CC_STAT_AREA] * mpp[0] * mpp[1] >= SMALLEST_UM2
     large[0] = False
     return np.asarray(large[numbers])
@@ -46,19 +46,19 @@ def outline(mask: Mask, mpp: tuple[float, float]) -> list[Object]:
 
     A pixel belongs to an outline exactly if its centre lies inside.
     """
-    number, _, stats, _ = _components(mask)
-    _, numbers, _, _ = _components(mask)
+    numbers, stats = _components(mask)
     objects = []
-    for i in range(1, number):
+    for i in range(1, len(stats)):
         x, y, width, height, pixels = (int(v) for v in stats[i])
         piece = np.asarray(numbers[y : y + height, x : x + width] == i)
         objects.append(Object(_polygon(piece, x, y), pixels * mpp[0] * mpp[1]))
     return objects
 
 
-def _components(mask: Mask) -> tuple[int, NDArray[np.int32], NDArray[np.int32], object]:
-    number, numbers, stats, centres = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
-    return int(number), np.asarray(numbers), np.asarray(stats), centres
+def _components(mask: Mask) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Piece numbers (H, W), 0 for background, and per piece x, y, width, height and pixels."""
+    _, numbers, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    return numbers, stats
 
 
 def _polygon(piece: Mask, x: int, y: int) -> Polygon:

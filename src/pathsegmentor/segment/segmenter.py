@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
 
@@ -41,6 +41,8 @@ from pathsegmentor.vocabulary import Candidate
 Image = str | PathLike[str] | Picture | NDArray[np.uint8]
 # Encoded tiles kept per image; beyond that they are encoded again for every question.
 KEPT_TILES = 64
+# Pixels of all probability maps held at a time.
+HELD_PIXELS = 200_000_000
 STRIDE = 32
 
 
@@ -100,9 +102,13 @@ class Segmenter:
         if not 0 <= cut <= 1:  # also refuses nan
             raise BadInput(f"threshold {cut} is not between 0 and 1")
         candidates = [self.model.vocabulary.resolve(words) for words in asked]
-        answers = self._answers(encoded, list({c.label.id: c for c in candidates}.values()))
+        distinct = {c.label.id: c for c in candidates}
+        found = {
+            label: self._found(distinct[label], probability, presence, seconds, cut, encoded.mpp)
+            for label, probability, presence, seconds in self.probabilities(encoded, list(distinct))
+        }
         founds = tuple(
-            self._found(words, candidate, *answers[candidate.label.id], cut, encoded.mpp)
+            replace(found[candidate.label.id], prompt=words, reason=candidate.reason)
             for words, candidate in zip(asked, candidates, strict=True)
         )
         picture = encoded.picture
@@ -121,18 +127,19 @@ class Segmenter:
         )
 
     def probabilities(
-        self, encoded: EncodedImage, candidates: list[Candidate]
+        self, encoded: EncodedImage, labels: Sequence[str]
     ) -> Iterator[tuple[str, NDArray[np.float32], float, float]]:
-        """Label id, probability map (H, W) at the image's size, presence and seconds, scale by scale."""
-        scales = {c.label.id: self.model.config.mpp_of(c.label.id) for c in candidates}
-        for mpp in sorted(set(scales.values())):
-            here = [label for label, scale in scales.items() if scale == mpp]
-            yield from self._at_scale(encoded, mpp, here)
+        """Label id, probability map (H, W) at the image's size, presence and seconds, one at a time.
 
-    def _answers(
-        self, encoded: EncodedImage, candidates: list[Candidate]
-    ) -> dict[str, tuple[NDArray[np.float32], float, float]]:
-        return {label: (p, seen, s) for label, p, seen, s in self.probabilities(encoded, candidates)}
+        Labels of one scale share the encoded tiles; in a large image only a few are held at once.
+        """
+        config, picture = self.model.config, encoded.picture
+        for mpp in sorted({config.mpp_of(label) for label in labels}):
+            here = [label for label in labels if config.mpp_of(label) == mpp]
+            height, width = scaled_size(picture.height, picture.width, encoded.mpp, mpp)
+            at_once = max(int(HELD_PIXELS // (height * width)), 1)
+            for first in range(0, len(here), at_once):
+                yield from self._at_scale(encoded, mpp, here[first : first + at_once])
 
     def _at_scale(
         self, encoded: EncodedImage, mpp: float, labels: list[str]
@@ -216,7 +223,6 @@ class Segmenter:
 
     def _found(
         self,
-        words: str,
         candidate: Candidate,
         probability: NDArray[np.float32],
         presence: float,
@@ -227,7 +233,7 @@ class Segmenter:
         status = self._status(presence)
         mask = probability > threshold if status != "absent" else np.zeros(probability.shape, bool)
         mask = drop_specks(mask, mpp)
-        return Found(words, candidate.label, candidate.reason, status, presence, mask, mpp, seconds)
+        return Found(candidate.label.prompt, candidate.label, candidate.reason, status, presence, mask, mpp, seconds)
 
     def _status(self, presence: float) -> Status:
         config = self.model.config
