@@ -49,7 +49,7 @@ def overlay(
     for _, mask, colour in layers:
         grown = np.repeat(np.repeat(mask.astype(np.uint8), zoom, axis=0), zoom, axis=1)
         contours, _ = cv2.findContours(grown, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
-        cv2.drawContours(canvas, contours, -1, (20, 20, 20), line + 2, cv2.LINE_AA)
+        cv2.drawContours(canvas, contours, -1, (20, 20, 20), line + 1, cv2.LINE_AA)
         cv2.drawContours(canvas, contours, -1, colour, line, cv2.LINE_AA)
     scale = None if mpp is None else mpp[0] / zoom
     return _with_legend(np.asarray(canvas, np.uint8), [(t, c) for t, _, c in layers], scale)
@@ -88,7 +88,7 @@ def _scale_bar(
     x, y = place
     length = round(um / um_per_pixel)
     draw.rectangle((x, y + 6, x + length, y + 10), fill="black")
-    draw.text((x + length + 8, y), f"{um} \N{MICRO SIGN}m", fill="black", font=font)
+    draw.text((x + length + 8, y), f"{um} um", fill="black", font=font)
 
 
 def _fitting(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: float) -> str:
