@@ -102,7 +102,7 @@ def test_every_module_belongs_to_a_named_part() -> None:
         ("pathsegmentor.imaging.read", "from pathsegmentor import segment"),
         ("pathsegmentor.imaging.read", "from ..segment import Segmenter"),
         ("pathsegmentor.model.folder", "def late():\n    from pathsegmentor.cli import main"),
-        ("pathsegmentor.data.read", "if TYPE_CHECKING:\n    from pathsegmentor.train.loop import Run"),
+        ("pathsegmentor.data.build", "if TYPE_CHECKING:\n    from pathsegmentor.train.loop import Run"),
         ("pathsegmentor.segment.result", "from pathsegmentor import Segmenter"),
         ("pathsegmentor.errors", "from pathsegmentor.vocabulary import Label"),
     ],

@@ -12,8 +12,9 @@ import pytest
 import torch
 from PIL import Image
 
-from pathsegmentor.data.folders import hold_out, read_folder
-from pathsegmentor.data.read import SourceConfig
+from pathsegmentor.data.build import Settings, Wish, build
+from pathsegmentor.data.pathseg import PathSeg
+from pathsegmentor.data.sources import source_for
 from pathsegmentor.errors import BadInput
 from pathsegmentor.model.config import (
     ImageTowerConfig,
@@ -43,11 +44,11 @@ TINY = ModelConfig(
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in the layout of TNBC: dark discs on pink, four patients."""
+    """PathSeg built from a folder in the layout of TNBC: dark discs on pink, four patients."""
     folder = tmp_path_factory.mktemp("data") / "tnbc"
     rng = np.random.default_rng(0)
     rows = ["split,image,patient"]
-    for part in ("images", "masks"):
+    for part in ("images", "instances"):
         (folder / "train" / part).mkdir(parents=True)
     yy, xx = np.mgrid[:96, :96]
     for patient in range(4):
@@ -56,16 +57,18 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
             mask |= (yy - y) ** 2 + (xx - x) ** 2 < 64
         pixels = np.where(mask[..., None], (90, 40, 130), (230, 170, 200)) + rng.integers(-10, 10, (96, 96, 3))
         Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(folder / "train" / "images" / f"{patient}_1.jpg")
-        Image.fromarray(mask).save(folder / "train" / "masks" / f"{patient}_1.png")
+        Image.fromarray(mask.astype(np.uint16)).save(folder / "train" / "instances" / f"{patient}_1.png")
         rows.append(f"train,{patient}_1,{patient}")
     (folder / "images.csv").write_text("\n".join(rows) + "\n")
-    return folder.parent
+    out = folder.parent / "pathseg"
+    build([Wish(source_for("tnbc", folder), folder)], out, Settings(all_labels=True))
+    return out
 
 
 def config(steps: int) -> TrainConfig:
     return TrainConfig(
         name="tiny",
-        sources=[SourceConfig("tnbc", "tnbc")],
+        sources={"tnbc": 1.0},
         model=TINY,
         sampling=SamplingConfig(crop=64, images=2, prompts=2),
         schedule=ScheduleConfig(steps=steps, rate=2e-3, checkpoint_every=3),
@@ -80,7 +83,7 @@ def losses(out: Path) -> list[dict[str, float]]:
 
 def test_resumed_run_equals_an_uninterrupted_one(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Cut off after step 4 (last checkpoint: 3): the resumed run repeats step 3 and ends with the same numbers."""
-    train(config(6), tmp_path / "whole", data=data)
+    train(config(6), data, tmp_path / "whole")
     import pathsegmentor.train.loop as loop
 
     real = loop.one_step
@@ -92,11 +95,11 @@ def test_resumed_run_equals_an_uninterrupted_one(data: Path, tmp_path: Path, mon
 
     monkeypatch.setattr(loop, "one_step", stop_at_5)
     with pytest.raises(KeyboardInterrupt):
-        train(config(6), tmp_path / "cut", data=data)
+        train(config(6), data, tmp_path / "cut")
     monkeypatch.setattr(loop, "one_step", real)
     with pytest.raises(BadInput, match="--resume"):
-        train(config(6), tmp_path / "cut", data=data)
-    train(config(6), tmp_path / "cut", resume=True, data=data)
+        train(config(6), data, tmp_path / "cut")
+    train(config(6), data, tmp_path / "cut", resume=True)
     whole = losses(tmp_path / "whole")
     cut = {row["step"]: row for row in losses(tmp_path / "cut")}
     assert [cut[i] for i in range(6)] == whole
@@ -105,29 +108,39 @@ def test_resumed_run_equals_an_uninterrupted_one(data: Path, tmp_path: Path, mon
 
 
 def test_loss_falls(data: Path, tmp_path: Path) -> None:
-    train(config(30), tmp_path / "run", data=data)
+    train(config(30), data, tmp_path / "run")
     total = [row["total"] for row in losses(tmp_path / "run")]
     assert np.mean(total[-5:]) < 0.7 * np.mean(total[:5])
 
 
+def sampler(data: Path, seed: int = 0, **settings: int) -> Sampler:
+    pathseg = PathSeg(data)
+    entries = pathseg.select("train", ["tnbc"], 0, 0)
+    labels = sorted(entries[0].labels)
+    config = SamplingConfig(crop=64, **settings)
+    return Sampler(pathseg, entries, labels, dict.fromkeys(labels, 0.25), {}, config, seed)
+
+
 def test_batches_depend_on_seed_and_step_only(data: Path) -> None:
-    samples = read_folder("tnbc", data / "tnbc", "train")
-    labels = sorted(samples[0].masks)
-    scales = dict.fromkeys(labels, 0.25)
-    sampler = Sampler(samples, labels, scales, {}, SamplingConfig(crop=64, images=2), seed=1)
-    again = Sampler(samples, labels, scales, {}, SamplingConfig(crop=64, images=2), seed=1)
+    one, again = sampler(data, 1, images=2), sampler(data, 1, images=2)
     again.batch(3)
-    assert torch.equal(sampler.batch(7).pixels, again.batch(7).pixels)
-    assert not torch.equal(sampler.batch(7).pixels, sampler.batch(8).pixels)
+    assert torch.equal(one.batch(7).pixels, again.batch(7).pixels)
+    assert not torch.equal(one.batch(7).pixels, one.batch(8).pixels)
+
+
+def test_batches_are_the_same_when_images_do_not_fit_in_memory(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wide, narrow = sampler(data), sampler(data)
+    expected = [wide.batch(step).pixels for step in range(3)]
+    monkeypatch.setattr("pathsegmentor.train.batches.HELD_BYTES", 1)
+    assert all(torch.equal(narrow.batch(step).pixels, expected[step]) for step in range(3))
+    assert len(narrow._held) == 1
 
 
 def test_masks_follow_the_pixels_through_augmentation(data: Path) -> None:
     """Discs are dark: inside a mask the crop must be darker than outside, however it was turned."""
-    samples = read_folder("tnbc", data / "tnbc", "train")
-    labels = sorted(samples[0].masks)
-    sampler = Sampler(samples, labels, dict.fromkeys(labels, 0.25), {}, SamplingConfig(crop=64), seed=0)
+    batches = sampler(data)
     for step in range(5):
-        batch = sampler.batch(step)
+        batch = batches.batch(step)
         grey = batch.pixels.float().mean(dim=1)
         for image, mask, known in zip(grey, batch.targets.masks[:, 0], batch.targets.known[:, 0], strict=True):
             inside, outside = mask.bool() & known, ~mask.bool() & known
@@ -138,10 +151,11 @@ def test_masks_follow_the_pixels_through_augmentation(data: Path) -> None:
 
 
 def test_held_out_part_shares_no_patient(data: Path) -> None:
-    samples = read_folder("tnbc", data / "tnbc", "train")
-    kept, held = hold_out(samples, 0.25, seed=3)
-    assert held and not {s.group for s in kept} & {s.group for s in held}
-    assert len(kept) + len(held) == len(samples)
+    pathseg = PathSeg(data)
+    kept = pathseg.select("train", ["tnbc"], 0.25, seed=3)
+    held = pathseg.select("val", ["tnbc"], 0.25, seed=3)
+    assert held and not {e.group for e in kept} & {e.group for e in held}
+    assert len(kept) + len(held) == len(pathseg.entries)
 
 
 def test_rate_warms_up_and_ends_at_zero() -> None:
@@ -171,6 +185,8 @@ def test_a_wrong_config_is_refused_in_one_line(tmp_path: Path, change: str, expe
     assert "\n" not in str(caught.value)
 
 
-def test_missing_folder_names_the_file(data: Path, tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match=r"images\.csv is missing"):
-        train(replace(config(1), sources=[SourceConfig("tnbc", "nowhere")]), tmp_path / "run", data=data)
+def test_missing_data_say_what_to_do(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="data build"):
+        train(config(1), tmp_path / "nowhere", tmp_path / "run")
+    with pytest.raises(BadInput, match="no images of glas; it has tnbc"):
+        train(replace(config(1), sources={"glas": 1.0}), data, tmp_path / "other")

@@ -15,6 +15,10 @@ app = typer.Typer(
 )
 models_app = typer.Typer(help="Installed models, and conversion of released weights.", no_args_is_help=False)
 app.add_typer(models_app, name="models")
+data_app = typer.Typer(
+    help="The PathSeg data set: build it from its sources, look at it, check it.", no_args_is_help=True
+)
+app.add_typer(data_app, name="data")
 
 ModelName = Annotated[str, typer.Option("--model", help="Bundled model, model folder, or Hub id.")]
 Device = Annotated[str, typer.Option(help="cpu, cuda, mps, ...")]
@@ -109,7 +113,7 @@ def doctor(as_json: AsJson = False) -> None:
 @app.command()
 def train(
     config: Annotated[Path, typer.Argument(help="Training YAML.")],
-    data: Annotated[Path, typer.Option(help="Where the config's source folders are.")] = Path(),
+    data: Annotated[Path, typer.Option(help="PathSeg folder that 'data build' wrote.")],
     out: Annotated[Path, typer.Option(help="Folder of the run.")] = Path("runs/train"),
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
 ) -> None:
@@ -122,7 +126,7 @@ def train(
 @app.command()
 def evaluate(
     config: Annotated[Path, typer.Argument(help="Training YAML: names the sources and the held-out part.")],
-    data: Annotated[Path, typer.Option(help="Where the config's source folders are.")] = Path(),
+    data: Annotated[Path, typer.Option(help="PathSeg folder that 'data build' wrote.")],
     model: ModelName = "nano",
     split: Annotated[str, typer.Option(help="val (held out of train) or test.")] = "val",
     out: Annotated[Path | None, typer.Option(help="Folder for scores.json.")] = None,
@@ -133,3 +137,83 @@ def evaluate(
     from pathsegmentor.cli.evaluate import run
 
     run(config, data, model, split, out, device, as_json)
+
+
+PathSegFolder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder that 'data build' wrote.")]
+Workers = Annotated[int, typer.Option(help="Processes.")]
+
+
+@data_app.command("sources")
+def data_sources(as_json: AsJson = False) -> None:
+    """List the sources: licence, where to get them, layout, scale, counts."""
+    from pathsegmentor.cli.data import sources
+
+    sources(as_json)
+
+
+@data_app.command("build")
+def data_build(
+    source: Annotated[list[str], typer.Option(metavar="NAME=PATH", help="A source and its download; repeatable.")],
+    out: Annotated[Path, typer.Option(help="Folder of the data set; other sources in it are kept.")],
+    split: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=RULE", help="official, random or external, instead of its own.")
+    ] = None,
+    all_labels: Annotated[bool, typer.Option("--all-labels", help="Also labels that the paper does not use.")] = False,
+    mpp: Annotated[float, typer.Option(help="Um per pixel of your own images that do not tell it.")] = 0.0,
+    seed: Annotated[int, typer.Option(help="Seed of random splits.")] = 0,
+    workers: Workers = 1,
+    ray: Annotated[str, typer.Option(metavar="ADDRESS", help="Build on a Ray cluster ('local' starts one).")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Build image-mask-label triples from downloaded sources; run it again to go on after a stop."""
+    from pathsegmentor.cli.data import build
+
+    build(source, out, split or [], all_labels, mpp, seed, workers, ray, as_json)
+
+
+@data_app.command("stats")
+def data_stats(
+    folder: PathSegFolder,
+    out: Annotated[Path | None, typer.Option(help="Folder for figures.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Count images, masks and labels, beside the paper's tables 1 to 5."""
+    from pathsegmentor.cli.data import stats
+
+    stats(folder, out, as_json)
+
+
+@data_app.command("show")
+def data_show(
+    folder: PathSegFolder,
+    out: Annotated[Path, typer.Option(help="The PNG to write.")] = Path("pathseg.png"),
+    count: Annotated[int, typer.Option(min=1, max=400, help="How many images.")] = 16,
+    seed: Annotated[int, typer.Option(help="Another seed shows other images.")] = 0,
+    source: Annotated[str, typer.Option(help="Only this source.")] = "",
+    label: Annotated[str, typer.Option(help="Only images with this label.")] = "",
+) -> None:
+    """Draw a contact sheet: images, masks, prompts."""
+    from pathsegmentor.cli.data import show
+
+    show(folder, out, count, seed, source, label)
+
+
+@data_app.command("check")
+def data_check(
+    folder: PathSegFolder,
+    workers: Workers = 1,
+    out: Annotated[Path | None, typer.Option(help="JSON file for all findings.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Look for leaks between splits, duplicates, empty or damaged masks, wrong scales."""
+    from pathsegmentor.cli.data import check
+
+    check(folder, workers, out, as_json)
+
+
+@data_app.command("licences")
+def data_licences(folder: PathSegFolder, as_json: AsJson = False) -> None:
+    """Say what may be passed on, and what trained weights may claim."""
+    from pathsegmentor.cli.data import licences
+
+    licences(folder, as_json)

@@ -8,7 +8,7 @@ from typing import Any
 
 from pathsegmentor.atomic import whole_file
 from pathsegmentor.cli.tell import tell_json, tell_table
-from pathsegmentor.data.read import read_sources
+from pathsegmentor.data.pathseg import PathSeg
 from pathsegmentor.errors import BadInput
 from pathsegmentor.evaluate.run import evaluate, summary
 from pathsegmentor.segment import Segmenter
@@ -20,10 +20,11 @@ def run(config: Path, data: Path, model: str, split: str, out: Path | None, devi
     if split not in ("train", "val", "test"):
         raise BadInput(f"--split {split}: choose train, val or test")
     settings = read_train_config(config)
-    samples = read_sources(settings.sources, data, split, settings.held_out, settings.seed)
+    pathseg = PathSeg(data)
+    entries = pathseg.select(split, settings.sources, settings.held_out, settings.seed)
     segmenter = Segmenter.from_pretrained(model, device)
     scores: dict[str, Any] = {"model": model, "weights_sha256": segmenter.model.weights_sha256, "split": split}
-    scores |= summary(evaluate(segmenter, samples))
+    scores |= summary(evaluate(segmenter, pathseg, entries))
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
         with whole_file(out / "scores.json") as beside:

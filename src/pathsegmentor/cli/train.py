@@ -15,5 +15,5 @@ def run(config: Path, data: Path, out: Path, resume: bool) -> None:
         raise BadInput(f"training needs more packages ({error.name}): pip install 'pathsegmentor[train]'") from error
     from pathsegmentor.train.config import read_train_config
 
-    folder = train(read_train_config(config), out, resume, data)
+    folder = train(read_train_config(config), data, out, resume)
     print(f"wrote {folder}/; use it with --model {folder}")

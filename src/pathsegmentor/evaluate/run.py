@@ -1,4 +1,4 @@
-"""Evaluate a model on annotated samples: whole images, at their own scale, as a user would."""
+"""Evaluate a model on PathSeg's images, each at its own scale, through the path a user takes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from pathsegmentor.data.sample import Sample
+from pathsegmentor.data.pathseg import Entry, PathSeg
 from pathsegmentor.evaluate.scores import auroc, dice
 from pathsegmentor.imaging import Picture
 from pathsegmentor.segment import Segmenter
@@ -34,25 +34,26 @@ class Pair:
     dice: float
 
 
-def evaluate(segmenter: Segmenter, samples: Iterable[Sample]) -> list[Pair]:
-    """All image-label pairs about which the annotation is sure."""
+def evaluate(segmenter: Segmenter, data: PathSeg, entries: Iterable[Entry]) -> list[Pair]:
+    """All image-label pairs about which the annotation is sure; ignored pixels count for nothing."""
     pairs = []
-    for sample in samples:
-        asked = _asked(segmenter, sample)
+    for entry in entries:
+        asked = _asked(segmenter, entry)
         if not asked:
             continue
-        encoded = segmenter.encode_image(Picture(sample.pixels, (sample.mpp, sample.mpp), sample.name))
+        sample = data.sample(entry)
+        encoded = segmenter.encode_image(Picture(sample.pixels, sample.mpp, sample.name))
         result = segmenter.segment(encoded, asked)
+        sure = True if sample.ignore is None else ~sample.ignore
         for found in result.founds:
             truth = sample.masks.get(found.label.id)
-            present = truth is not None and bool(truth.any())
-            score = dice(found.mask, truth) if truth is not None and present else float("nan")
+            score = float("nan") if truth is None else dice(found.mask & sure, truth & sure)
             pairs.append(
                 Pair(
                     sample.source,
                     sample.name,
                     found.label.id,
-                    present,
+                    truth is not None,
                     found.presence,
                     found.status,
                     score,
@@ -61,14 +62,14 @@ def evaluate(segmenter: Segmenter, samples: Iterable[Sample]) -> list[Pair]:
     return pairs
 
 
-def _asked(segmenter: Segmenter, sample: Sample) -> list[str]:
+def _asked(segmenter: Segmenter, entry: Entry) -> list[str]:
     config = segmenter.model.config
     known = [label.id for label in segmenter.model.vocabulary]
     return [
         label
         for label in known
-        if sample.mpp <= COARSEST_FACTOR * config.mpp_of(label)
-        and (label in sample.masks or sample.certainly_absent(label))
+        if entry.coarseness(config.mpp_of(label)) <= COARSEST_FACTOR
+        and (label in entry.labels or entry.certainly_absent(label))
     ]
 
 

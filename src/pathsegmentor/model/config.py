@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from pathsegmentor.errors import BadModel
@@ -132,6 +133,8 @@ def _value(hint: Any, value: Any, where: str) -> Any:
     if is_dataclass(hint):
         return read_dataclass(hint, value, where)  # type: ignore[arg-type]
     origin = get_origin(hint)
+    if origin is UnionType and NoneType in get_args(hint):
+        return None if value is None else _value(next(h for h in get_args(hint) if h is not NoneType), value, where)
     if origin is Literal:
         if value not in get_args(hint):
             raise BadModel(f"{where}: '{value}' is none of {', '.join(map(str, get_args(hint)))}")

@@ -5,16 +5,20 @@ Step ``k`` of a run is drawn from the seed and ``k`` alone, so a resumed run see
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
+from pathsegmentor.data.pathseg import Entry, PathSeg
 from pathsegmentor.data.sample import Sample
+from pathsegmentor.imaging.resample import resize_labels, resize_pixels, scaled_size
 from pathsegmentor.train.augment import crop_map, inside, jitter_colour, jitter_stain, warp
 from pathsegmentor.train.criterion import Targets
+
+HELD_BYTES = 3 << 30
 
 
 @dataclass(frozen=True)
@@ -47,55 +51,86 @@ class Batch:
 
 @dataclass(frozen=True)
 class Scaled:
-    """A sample brought to the scale its labels are looked for at."""
+    """An image at the scale at which its labels are looked for."""
 
-    sample: Sample
+    entry: Entry
+    mpp: float
     labels: tuple[str, ...]
+
+    @property
+    def present(self) -> bool:
+        """Whether any of the labels occurs."""
+        return any(label in self.entry.labels for label in self.labels)
+
+    @property
+    def side(self) -> float:
+        """Square root of the area in pixels."""
+        row = self.entry.first
+        return float(np.sqrt(row.width * row.height * row.mpp[0] * row.mpp[1])) / self.mpp
 
 
 def at_scale(sample: Sample, mpp: float) -> Sample:
     """The sample resampled to ``mpp`` um per pixel: area or bilinear for pixels, nearest for masks."""
-    factor = sample.mpp / mpp
     height, width = sample.pixels.shape[:2]
-    size = (max(round(width * factor), 1), max(round(height * factor), 1))
-    how = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
-    pixels = np.asarray(cv2.resize(sample.pixels, size, interpolation=how), dtype=np.uint8)
-    masks = {
-        label: cv2.resize(mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST).astype(bool)
-        for label, mask in sample.masks.items()
-    }
-    return Sample(sample.source, sample.name, sample.group, sample.region, mpp, pixels, masks, sample.complete)
+    size = scaled_size(height, width, sample.mpp, mpp)
+    masks = {label: _nearest(mask, size) for label, mask in sample.masks.items()}
+    ignore = _nearest(sample.ignore, size) if sample.ignore is not None else None
+    pixels = resize_pixels(sample.pixels, size)
+    return Sample(sample.source, sample.name, (mpp, mpp), pixels, masks, ignore)
+
+
+def _nearest(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    return resize_labels(mask.astype(np.uint8), size).astype(bool)
 
 
 class Sampler:
-    """Draws batches from samples, each source by its weight, larger images more often."""
+    """Draws batches from images, each source by its weight, larger images more often.
+
+    Images are read when they are drawn; as many as fit in ``HELD_BYTES`` stay in memory.
+    """
 
     def __init__(
         self,
-        samples: list[Sample],
+        data: PathSeg,
+        entries: list[Entry],
         labels: list[str],
         scales: dict[str, float],
         weights: dict[str, float],
         config: SamplingConfig,
         seed: int,
     ) -> None:
-        self.labels, self.config, self.seed = labels, config, seed
-        self.items = [item for sample in samples for item in _at_all_scales(sample, labels, scales)]
-        areas = np.array([np.sqrt(i.sample.pixels.shape[0] * i.sample.pixels.shape[1]) for i in self.items])
-        sources = np.array([i.sample.source for i in self.items])
+        self.data, self.labels, self.config, self.seed = data, labels, config, seed
+        self.items = [item for entry in entries for item in _at_all_scales(entry, labels, scales)]
+        self._held: OrderedDict[int, Sample] = OrderedDict()
+        self._bytes = 0
+        sides = np.array([item.side for item in self.items])
+        # Images that only serve as negatives stand back behind those with an object.
+        values = sides * np.array([1.0 if item.present else 0.15 for item in self.items])
+        sources = np.array([item.entry.first.source for item in self.items])
         chance = np.zeros(len(self.items))
         for source in set(sources):
             here = sources == source
-            # Images that only serve as negatives stand back behind those with an object.
-            value = areas[here] * [1.0 if _has_object(i) else 0.15 for i in self.items if i.sample.source == source]
-            chance[here] = weights.get(str(source), 1.0) * value / value.sum()
+            chance[here] = weights.get(str(source), 1.0) * values[here] / values[here].sum()
         self.chance = chance / chance.sum()
+
+    def sample(self, number: int) -> Sample:
+        """The image of an item, at its scale."""
+        if number in self._held:
+            self._held.move_to_end(number)
+            return self._held[number]
+        item = self.items[number]
+        sample = at_scale(self.data.sample(item.entry), item.mpp)
+        self._held[number] = sample
+        self._bytes += _size(sample)
+        while self._bytes > HELD_BYTES and len(self._held) > 1:
+            self._bytes -= _size(self._held.popitem(last=False)[1])
+        return sample
 
     def batch(self, step: int) -> Batch:
         """The batch of one step, the same whenever it is asked for."""
         rng = np.random.default_rng([self.seed, step])
         picks = rng.choice(len(self.items), size=self.config.images, p=self.chance)
-        crops = [self._crop(self.items[i], rng) for i in picks]
+        crops = [self._crop(self.items[i], self.sample(i), rng) for i in picks.tolist()]
         pixels, labels, masks, known = (np.stack(parts) for parts in zip(*crops, strict=True))
         target = torch.from_numpy(masks).float()
         sure = torch.from_numpy(known)
@@ -106,11 +141,11 @@ class Sampler:
             Targets(target, sure, present),
         )
 
-    def _crop(self, item: Scaled, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
-        config, sample = self.config, item.sample
+    def _crop(self, item: Scaled, sample: Sample, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
+        config = self.config
         size = config.crop
         affine = crop_map(
-            self._centre(item, rng),
+            self._centre(item, sample, rng),
             size,
             rng.uniform(config.scale[0], config.scale[1]),
             int(rng.integers(4)),
@@ -120,6 +155,8 @@ class Sampler:
         pixels = jitter_colour(jitter_stain(pixels, config.stain, rng), config.colour, rng)
         shape = (sample.pixels.shape[0], sample.pixels.shape[1])
         sure = inside(shape, affine, size)
+        if sample.ignore is not None:
+            sure &= ~warp(sample.ignore.astype(np.uint8), affine, size, nearest=True).astype(bool)
         cut = {
             label: warp(mask.astype(np.uint8), affine, size, nearest=True).astype(bool) & sure
             for label, mask in sample.masks.items()
@@ -131,9 +168,9 @@ class Sampler:
         index = np.array([self.labels.index(label) for label in chosen])
         return pixels, index, masks, np.broadcast_to(sure, masks.shape).copy()
 
-    def _centre(self, item: Scaled, rng: np.random.Generator) -> tuple[float, float]:
+    def _centre(self, item: Scaled, sample: Sample, rng: np.random.Generator) -> tuple[float, float]:
         """A place in the image: sometimes on an object, else anywhere the crop still fits."""
-        sample, half = item.sample, self.config.crop / 2
+        half = self.config.crop / 2
         height, width = sample.pixels.shape[:2]
         there = [label for label in item.labels if label in sample.masks and sample.masks[label].any()]
         if there and rng.random() < self.config.aim:
@@ -151,9 +188,17 @@ class Sampler:
     def _prompts(self, item: Scaled, cut: dict[str, np.ndarray], rng: np.random.Generator) -> list[str]:
         """P labels: mostly those present in the crop, the rest certainly absent ones."""
         present = [label for label, mask in cut.items() if mask.sum() >= 16]
-        sample = item.sample
+        entry = item.entry
+        # A label that occurs elsewhere in the image is absent from the crop for certain only if it is outlined
+        # wherever it occurs.
         absent = [
-            label for label in item.labels if (not cut[label].any() if label in cut else sample.certainly_absent(label))
+            label
+            for label in item.labels
+            if (
+                not cut[label].any() and label in entry.first.annotated
+                if label in cut
+                else entry.certainly_absent(label)
+            )
         ]
         count = self.config.prompts
         negatives = min(int(rng.binomial(count, self.config.absent)) if present else count, len(absent))
@@ -165,17 +210,17 @@ class Sampler:
         return [str(label) for label in chosen]
 
 
-def _has_object(item: Scaled) -> bool:
-    return any(item.sample.masks[label].any() for label in item.labels if label in item.sample.masks)
+def _size(sample: Sample) -> int:
+    return sample.pixels.nbytes + sum(mask.nbytes for mask in sample.masks.values())
 
 
-def _at_all_scales(sample: Sample, labels: list[str], scales: dict[str, float]) -> list[Scaled]:
-    """The sample once per scale at which something is known about it, with that scale's labels."""
+def _at_all_scales(entry: Entry, labels: list[str], scales: dict[str, float]) -> list[Scaled]:
+    """The image once per scale at which something is known about it, with that scale's labels."""
     items = []
     for mpp in sorted(set(scales.values())):
         here = [label for label in labels if scales[label] == mpp]
-        known = tuple(label for label in here if label in sample.masks or sample.certainly_absent(label))
+        known = tuple(label for label in here if label in entry.labels or entry.certainly_absent(label))
         # A coarse picture cannot be made finer: nothing is asked above twice its own resolution.
-        if known and sample.mpp <= 2 * mpp:
-            items.append(Scaled(at_scale(sample, mpp), known))
+        if known and entry.coarseness(mpp) <= 2:
+            items.append(Scaled(entry, mpp, known))
     return items

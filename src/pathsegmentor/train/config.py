@@ -7,7 +7,6 @@ from pathlib import Path
 
 import yaml
 
-from pathsegmentor.data.read import SourceConfig
 from pathsegmentor.errors import BadInput, BadModel
 from pathsegmentor.model.config import ModelConfig, read_dataclass
 from pathsegmentor.train.batches import SamplingConfig
@@ -36,10 +35,13 @@ class ScheduleConfig:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """A whole run; ``init`` is ``imagenet`` (light tower only), a model folder, or empty."""
+    """A whole run; ``init`` is ``imagenet`` (light tower only), a model folder, or empty.
+
+    ``sources`` are the parts of PathSeg to train on, and how often each is drawn.
+    """
 
     name: str
-    sources: list[SourceConfig]
+    sources: dict[str, float]
     model: ModelConfig = field(default_factory=ModelConfig)
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)

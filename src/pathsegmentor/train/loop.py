@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
 from pathsegmentor.atomic import whole_file
-from pathsegmentor.data.read import read_sources
+from pathsegmentor.data.pathseg import PathSeg
 from pathsegmentor.errors import BadInput
 from pathsegmentor.model.folder import load_weights, read_weights, save_model, tokenize
 from pathsegmentor.model.lite import LiteTower
@@ -48,10 +48,10 @@ class Run:
     step: int = 0
 
 
-def train(config: TrainConfig, out: Path, resume: bool = False, data: Path | None = None) -> Path:
+def train(config: TrainConfig, data: Path, out: Path, resume: bool = False) -> Path:
     """Train to the end and write a model folder ``out/model``; returns it.
 
-    ``data`` is where relative source folders are looked for (default: here). ``resume`` goes on from
+    ``data`` is a built PathSeg folder. ``resume`` goes on from
     ``out/checkpoint.pt``; without it an existing checkpoint is refused, not overwritten.
     """
     checkpoint = out / CHECKPOINT
@@ -60,7 +60,7 @@ def train(config: TrainConfig, out: Path, resume: bool = False, data: Path | Non
     out.mkdir(parents=True, exist_ok=True)
     fabric = Fabric(accelerator="auto", devices=1, precision=config.precision)
     fabric.seed_everything(config.seed, verbose=False)
-    run = build(config, data or Path())
+    run = build(config, data)
     if resume and checkpoint.exists():
         restore(run, checkpoint)
     loop(fabric, run, out)
@@ -71,25 +71,25 @@ def train(config: TrainConfig, out: Path, resume: bool = False, data: Path | Non
 
 def build(config: TrainConfig, data: Path) -> Run:
     """Samples, labels, tokenizer, network and optimiser of a run."""
-    samples = read_sources(config.sources, data, "train", config.held_out, config.seed)
-    labels = sorted({label for sample in samples for label in sample.masks})
+    pathseg = PathSeg(data)
+    entries = pathseg.select("train", config.sources, config.held_out, config.seed)
+    labels = sorted({label for entry in entries for label in entry.labels})
     scales = {label: config.model.mpp_of(label) for label in labels}
-    weights = {source.reader: source.weight for source in config.sources}
-    sampler = Sampler(samples, labels, scales, weights, config.sampling, config.seed)
+    sampler = Sampler(pathseg, entries, labels, scales, config.sources, config.sampling, config.seed)
     known = {label.prompt for label in Vocabulary.paper()} | {Label.from_id(x).prompt for x in labels}
     tokenizer = prompt_tokenizer(sorted(known), config.model.text.vocab)
     net = PathSegmentorNet(config.model)
-    start(net, config.init, data)
+    start(net, config.init)
     average = {k: v.detach().clone() for k, v in net.state_dict().items()}
     return Run(config, labels, net, tokenizer, sampler, optimiser(net, config.schedule), average)
 
 
-def start(net: PathSegmentorNet, init: str, data: Path) -> None:
+def start(net: PathSegmentorNet, init: str) -> None:
     """Starting weights: ImageNet's for the light tower, another model's, or none."""
     if not init:
         return
     if init != "imagenet":
-        load_weights(net, read_weights(data / init / "model.safetensors"))
+        load_weights(net, read_weights(Path(init) / "model.safetensors"))
         return
     if not isinstance(net.image_tower, LiteTower):
         raise BadInput("init: imagenet is for the light image tower only")

@@ -1,0 +1,220 @@
+"""``pathsegmentor data``: build PathSeg, look at it, check it."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from pathsegmentor.atomic import whole_file
+from pathsegmentor.cli.tell import tell_json, tell_table
+from pathsegmentor.errors import BadInput
+
+SHOWN = 20
+
+
+def sources(as_json: bool) -> None:
+    """All sources: licence, where to get them, layout, scale, the paper's counts."""
+    from pathsegmentor.data.record import Source
+    from pathsegmentor.data.sources import FURTHER, NAMES, source
+
+    def describe(found: Source) -> dict[str, Any]:
+        facts = asdict(found)
+        return {key: value for key, value in facts.items() if key not in ("items", "read")}
+
+    rows = [describe(source(name)) for name in (*NAMES, *FURTHER)]
+    if as_json:
+        tell_json(rows)
+        return
+    tell_table(
+        "sources of PathSeg (more with --json: layout, labels, links, notes)",
+        ("name", "licence", "confirmed", "paper says", "to 40x#", "split", "layout seen", "images#", "masks#"),
+        [
+            (
+                row["name"],
+                row["licence"]["name"],
+                "yes" if row["licence"]["confirmed"] else "no",
+                row["magnification"],
+                f"x {row['factor']:g}",
+                row["split"],
+                row["seen"],
+                row["paper"]["images"] if row["paper"] else "-",
+                row["paper"]["masks"] if row["paper"] else "-",
+            )
+            for row in rows
+        ],
+    )
+    print("'folder' reads your own: images with QuPath .geojson, COCO, or images/ + masks/ + labels.csv")
+
+
+def build(
+    pairs: list[str],
+    out: Path,
+    splits: list[str],
+    all_labels: bool,
+    mpp: float,
+    seed: int,
+    workers: int,
+    ray: str,
+    as_json: bool,
+) -> None:
+    """Build sources and tell what was made and what was left out; exit 1 if anything was."""
+    from pathsegmentor.data.build import Settings, Wish
+    from pathsegmentor.data.build import build as build_all
+    from pathsegmentor.data.sources import source_for
+
+    rules = dict(_pair(text, "--split") for text in splits)
+    wishes = []
+    for text in pairs:
+        name, path = _pair(text, "--source")
+        found = source_for(name, Path(path), mpp)
+        wishes.append(Wish(found, Path(path), rules.pop(name, "")))
+    if rules:
+        raise BadInput(f"--split {next(iter(rules))}=...: there is no --source of that name")
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, disable=not sys.stderr.isatty()) as bar:
+        tasks: dict[str, Any] = {}
+
+        def progress(name: str, finished: int, total: int) -> None:
+            task = tasks.get(name) or tasks.setdefault(name, bar.add_task(f"{name}, shards", total=total))
+            bar.update(task, completed=finished)
+
+        report = build_all(wishes, out, Settings(seed, all_labels, workers, ray), progress)
+    tell_built(report, {wish.source.name for wish in wishes}, out, as_json)
+
+
+def tell_built(report: dict[str, Any], names: set[str], out: Path, as_json: bool) -> None:
+    """The report of a build, as JSON or as a table with what was left out."""
+    left = [
+        f"{entry['source']}: {what}"
+        for entry in report["sources"]
+        if entry["source"] in names
+        for what in (*entry["problems"], *entry["left_out"])
+    ]
+    if as_json:
+        tell_json(report)
+    else:
+        rows = [
+            (e["source"], e["images"], e["masks"], e["without_label"], len(e["problems"]) + len(e["left_out"]))
+            for e in report["sources"]
+        ]
+        tell_table(str(out), ("source", "images#", "masks#", "without label#", "left out#"), rows)
+        for line in left[:SHOWN]:
+            print(f"left out: {line}")
+        if len(left) > SHOWN:
+            print(f"... and {len(left) - SHOWN} more in {out / 'report.json'}")
+    if left:
+        raise typer.Exit(1)
+
+
+def stats(folder: Path, out: Path | None, as_json: bool) -> None:
+    """Tables 1 to 5 beside the paper's; with ``out`` also figures."""
+    from pathsegmentor.data.figures import draw_figures
+    from pathsegmentor.data.stats import stats as count
+
+    found = count(folder)
+    if out is not None:
+        draw_figures(folder, out)
+    if as_json:
+        tell_json(found)
+        return
+    tables = found["tables"]
+    tell_table(
+        f"{folder}: {found['images']} images, {found['masks']} masks, {found['labels']} labels",
+        ("source", "labels#", "images#", "paper#", "masks#", "paper#", "train#", "paper#", "test#", "paper#"),
+        [
+            (
+                r["source"],
+                r["labels"],
+                r["images"],
+                _or_dash(r["paper_images"]),
+                r["masks"],
+                _or_dash(r["paper_masks"]),
+                r["train"],
+                _or_dash(r["paper_train"]),
+                r["test"],
+                _or_dash(r["paper_test"]),
+            )
+            for r in tables["sources"]
+        ],
+    )
+    for name in ("regions", "structures", "object_types", "labels"):
+        tell_table(
+            name.replace("_", " "),
+            ("name", "labels#", "paper#", "masks#", "paper#"),
+            [
+                (r["name"], r["labels"], _or_dash(r["paper_labels"]), r["masks"], _or_dash(r["paper_masks"]))
+                for r in tables[name]
+                if r["masks"]
+            ],
+        )
+
+
+def show(folder: Path, out: Path, count: int, seed: int, source: str, label: str) -> None:
+    """Write a contact sheet and say what is on it."""
+    from pathsegmentor.data.sheet import contact_sheet
+
+    drawn = contact_sheet(folder, out, count, seed, source, label)
+    print(f"{out}: {len(drawn)} images")
+
+
+def check(folder: Path, workers: int, out: Path | None, as_json: bool) -> None:
+    """Tell what is wrong, row by row; exit 1 if anything is."""
+    import json
+
+    from pathsegmentor.data.audit import audit, report
+
+    found = report(audit(folder, workers), folder)
+    if out is not None:
+        with whole_file(out) as beside:
+            beside.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    if as_json:
+        tell_json(found)
+    else:
+        tell_table(f"{folder}", ("finding", "times#"), list(found["counts"].items()))
+        for finding in found["findings"][:SHOWN]:
+            print(f"{finding['kind']}: {finding['what']}")
+        if len(found["findings"]) > SHOWN:
+            print(f"... and {len(found['findings']) - SHOWN} more; all of them with --json or --out FILE")
+    if found["findings"]:
+        raise typer.Exit(1)
+
+
+def licences(folder: Path, as_json: bool) -> None:
+    """Terms per source, and what they mean together."""
+    from pathsegmentor.data.licences import licences as read
+
+    found = read(folder)
+    if as_json:
+        tell_json(found)
+        return
+    tell_table(
+        "licences",
+        ("source", "masks#", "licence", "read at the source", "may be passed on", "commercial"),
+        [
+            (s["source"], s["masks"], s["name"], _yes(s["confirmed"]), _yes(s["share"]), _yes(s["commercial"]))
+            for s in found["sources"]
+        ],
+    )
+    if found["keeps_from_passing_on"]:
+        print(f"Do not pass the set on: {', '.join(found['keeps_from_passing_on'])} may not be or nobody says.")
+    print(f"Weights trained on all of it: {found['weights']}.")
+
+
+def _pair(text: str, option: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (name and equals and value):
+        raise BadInput(f"{option} {text}: expected NAME=VALUE")
+    return name, value
+
+
+def _or_dash(value: int | None) -> str:
+    return "-" if value is None else str(value)
+
+
+def _yes(value: bool | None) -> str:
+    return {True: "yes", False: "no", None: "unknown"}[value]

@@ -1,0 +1,171 @@
+"""Figures of what was built: masks per source, shares of regions and structures, and how labels branch."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pathsegmentor.atomic import whole_file
+from pathsegmentor.data.manifest import Row, read_rows
+from pathsegmentor.errors import PathSegError
+from pathsegmentor.vocabulary import Label
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Box = tuple[float, float, float, float]
+MOST_TYPES = 24
+
+
+def draw_figures(folder: Path, out: Path) -> list[Path]:
+    """``sources.png``, ``shares.png`` and ``labels.png`` for the manifest in ``folder``, written to ``out``."""
+    plt = pyplot()
+    rows = read_rows(folder)
+    out.mkdir(parents=True, exist_ok=True)
+    made = []
+    for name, draw, size in (("sources", treemap, (9, 5)), ("shares", shares, (9, 5)), ("labels", flows, (9, 10))):
+        figure, axes = plt.subplots(figsize=size, layout="constrained")
+        draw(axes, rows)
+        path = out / f"{name}.png"
+        with whole_file(path) as beside:
+            figure.savefig(beside, dpi=120)
+        plt.close(figure)
+        made.append(path)
+    return made
+
+
+def pyplot() -> Any:
+    """Matplotlib without a window, or an error that names the install command."""
+    try:
+        import matplotlib
+
+        matplotlib.use("Agg")
+        import matplotlib.pyplot as plt
+    except ImportError as error:
+        raise PathSegError("figures need matplotlib: pip install 'pathsegmentor[data]'") from error
+    return plt
+
+
+def treemap(axes: Axes, rows: Sequence[Row]) -> None:
+    """Masks per source, as areas."""
+    counts = Counter(row.source for row in rows).most_common()
+    boxes = slice_and_dice([count for _, count in counts], (0.0, 0.0, 1.6, 1.0))
+    colours = pyplot().get_cmap("tab20").colors
+    for i, ((name, count), (x, y, width, height)) in enumerate(zip(counts, boxes, strict=True)):
+        axes.add_patch(_rectangle(x, y, width, height, colours[i % len(colours)]))
+        if min(width, height) > 0.05:
+            size = float(np.clip(90 * min(width / max(len(name), 6), height / 3), 5, 16))
+            axes.text(x + width / 2, y + height / 2, f"{name}\n{count:,}", ha="center", va="center", fontsize=size)
+    axes.set(xlim=(0, 1.6), ylim=(0, 1), title=f"Masks per source ({len(rows):,} in all)")
+    axes.axis("off")
+
+
+def slice_and_dice(values: Sequence[float], box: Box) -> list[Box]:
+    """Boxes (x, y, width, height) with areas in proportion to values, halved along the longer side."""
+    if len(values) == 1:
+        return [box]
+    sums = np.cumsum(values)
+    middle = int(np.clip(np.searchsorted(sums, sums[-1] / 2) + 1, 1, len(values) - 1))
+    share = float(sums[middle - 1] / sums[-1])
+    x, y, width, height = box
+    if width >= height:
+        first, second = (x, y, width * share, height), (x + width * share, y, width * (1 - share), height)
+    else:
+        first, second = (x, y, width, height * share), (x, y + height * share, width, height * (1 - share))
+    return slice_and_dice(values[:middle], first) + slice_and_dice(values[middle:], second)
+
+
+def shares(axes: Axes, rows: Sequence[Row]) -> None:
+    """Masks per region, split by structure, as bars."""
+    labels = [Label.from_id(row.label) for row in rows]
+    regions = [name for name, _ in Counter(label.region for label in labels).most_common()]
+    structures = sorted({label.structure for label in labels})
+    counts = Counter((label.region, label.structure) for label in labels)
+    left = np.zeros(len(regions))
+    for structure in structures:
+        width = np.array([100 * counts[region, structure] / len(rows) for region in regions])
+        axes.barh(regions, width, left=left, label=structure)
+        left += width
+    axes.invert_yaxis()
+    axes.set(xlabel="% of masks", title="Regions and structures")
+    axes.legend()
+
+
+def flows(axes: Axes, rows: Sequence[Row]) -> None:
+    """Region to structure to object type, ribbons as wide as the masks are many (a Sankey diagram)."""
+    triples = Counter(_triple(row.label) for row in rows)
+    kept = {name for name, _ in Counter({t: n for (_, _, t), n in triples.items()}).most_common(MOST_TYPES)}
+    paths: Counter[tuple[str, str, str]] = Counter()
+    for (region, structure, kind), count in triples.items():
+        paths[region, structure, kind if kind in kept else "other"] += count
+    columns = [_column(paths, level) for level in range(3)]
+    colours = dict(zip(columns[0], pyplot().get_cmap("tab20").colors * 2, strict=False))
+    for left in (0, 1):
+        _ribbons(axes, paths, columns, left, colours)
+    for level, column in enumerate(columns):
+        for name, (low, high) in column.items():
+            axes.add_patch(_rectangle(level - 0.03, low, 0.06, high - low, "0.3"))
+            where = {0: (-0.05, "right"), 1: (1.05, "left"), 2: (2.05, "left")}[level]
+            axes.text(where[0], (low + high) / 2, name, ha=where[1], va="center", fontsize=8)
+    axes.set(xlim=(-0.5, 3.0), ylim=(1.01, -0.01), title="Region, structure and object type of all masks")
+    axes.axis("off")
+
+
+def _triple(label: str) -> tuple[str, str, str]:
+    parts = Label.from_id(label)
+    return parts.region, parts.structure, parts.object_type
+
+
+def _column(paths: Counter[tuple[str, str, str]], level: int) -> dict[str, tuple[float, float]]:
+    """Where each name of a level lies, from 0 to 1 downwards; tall enough to carry its text."""
+    counts: Counter[str] = Counter()
+    for path, count in paths.items():
+        counts[path[level]] += count
+    least = 0.6 * counts.total() / 40
+    gap = 0.012
+    heights = {name: max(count, least) for name, count in counts.most_common()}
+    scale = (1 - gap * (len(heights) - 1)) / sum(heights.values())
+    column, at = {}, 0.0
+    for name, height in heights.items():
+        column[name] = (at, at + height * scale)
+        at += height * scale + gap
+    return column
+
+
+def _ribbons(
+    axes: Axes,
+    paths: Counter[tuple[str, str, str]],
+    columns: list[dict[str, tuple[float, float]]],
+    left: int,
+    colours: dict[str, Any],
+) -> None:
+    """Ribbons between two columns, coloured by region."""
+    totals = [Counter[str](), Counter[str]()]
+    for path, count in paths.items():
+        totals[0][path[left]] += count
+        totals[1][path[left + 1]] += count
+    at = [{name: span[0] for name, span in columns[left + side].items()} for side in (0, 1)]
+    # Ribbons leave and arrive in the order of the other side's names, so that few cross.
+    order = sorted(paths, key=lambda p: (columns[0][p[0]], columns[1][p[1]], columns[2][p[2]]))
+    x = np.linspace(left + 0.03, left + 0.97, 40)
+    bend = (1 - np.cos(np.linspace(0, np.pi, 40))) / 2
+    for path in order:
+        ends = []
+        for side in (0, 1):
+            name = path[left + side]
+            low, high = columns[left + side][name]
+            height = (high - low) * paths[path] / totals[side][name]
+            ends.append((at[side][name], at[side][name] + height))
+            at[side][name] += height
+        (a0, a1), (b0, b1) = ends
+        axes.fill_between(x, a0 + (b0 - a0) * bend, a1 + (b1 - a1) * bend, color=colours[path[0]], alpha=0.5, lw=0)
+
+
+def _rectangle(x: float, y: float, width: float, height: float, colour: Any) -> Any:
+    from matplotlib.patches import Rectangle
+
+    return Rectangle((x, y), width, height, facecolor=colour, edgecolor="white")

@@ -1,0 +1,43 @@
+"""``data licences``: what of a built set may be passed on, and what weights trained on it may claim."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pathsegmentor.data.build import REPORT
+from pathsegmentor.errors import BadInput
+
+
+def licences(folder: Path) -> dict[str, Any]:
+    """Terms per source, and what follows for the whole set and for weights."""
+    try:
+        report = json.loads((folder / REPORT).read_text(encoding="utf-8"))
+        sources = [
+            {"source": entry["source"], "masks": entry["masks"], **entry["licence"]} for entry in report["sources"]
+        ]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BadInput(
+            f"{folder / REPORT} is missing or damaged; build the set with: pathsegmentor data build"
+        ) from error
+    closed = [s["source"] for s in sources if not s["share"]]
+    unknown = [s["source"] for s in sources if s["commercial"] is None]
+    non_commercial = [s["source"] for s in sources if s["commercial"] is False]
+    alike = [s["source"] for s in sources if "-SA" in s["name"]]
+    return {
+        "sources": sources,
+        "may_be_passed_on": not closed,
+        "keeps_from_passing_on": closed,
+        "weights_commercial": not non_commercial and not unknown,
+        "keeps_from_commercial_use": [*non_commercial, *unknown],
+        "share_alike": alike,
+        "weights": _weights(bool(alike), bool(non_commercial or unknown), bool(unknown)),
+    }
+
+
+def _weights(alike: bool, non_commercial: bool, unknown: bool) -> str:
+    name = f"CC BY{'-NC' if non_commercial else ''}{'-SA' if alike else ''} 4.0"
+    if unknown:
+        return f"{name} at most; some terms are unknown: ask the sources before you publish weights"
+    return name
