@@ -7,13 +7,14 @@ export OMP_NUM_THREADS ?= 2
 BIN := .venv/bin
 SEGMENT := HF_HUB_OFFLINE=1 $(BIN)/pathsegmentor segment
 
-.PHONY: help setup setup-gpu demo test test-all lint bench docs clean
+.PHONY: help setup setup-gpu demo pathseg test test-all lint bench docs clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make setup      virtual environment in .venv with the CPU build of torch"
 	@echo "make setup-gpu  the same, with the torch that pip chooses or the machine already has"
 	@echo "make demo       segment three committed images, offline"
+	@echo "make pathseg    build nano's training set into pathseg/ from the downloads in DATA=FOLDER"
 	@echo "make test       quick tests;  make test-all  all of them"
 	@echo "make lint       ruff and mypy"
 	@echo "make bench      benchmarks"
@@ -45,6 +46,13 @@ demo: .venv/.stamp
 	$(SEGMENT) examples/images/monusac_breast.jpg "epithelial cells" "lymphocytes" --mpp 0.25 --out demo-out/types
 	@echo "pictures:"
 	@find demo-out -name '*.png' | sort | sed 's/^/  /'
+
+# The data set that nano is trained on: DATA holds one folder per source, named as below.
+NANO_SOURCES := consep ebhi glas monusac monuseg rings segpath tnbc wsss4luad
+pathseg: .venv/.stamp
+	@test -d "$(DATA)" || { echo "give the folder of the sources: make pathseg DATA=FOLDER" >&2; exit 2; }
+	$(BIN)/pathsegmentor data build $(foreach name,$(NANO_SOURCES),--source $(name)=$(DATA)/$(name)) \
+	  --split consep=official --all-labels --out pathseg
 
 test: .venv/.stamp
 	$(BIN)/python -m pytest

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import asdict, replace
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import yaml
 from PIL import Image
 
 from pathsegmentor.data.build import Settings, Wish, build
@@ -190,3 +195,36 @@ def test_missing_data_say_what_to_do(data: Path, tmp_path: Path) -> None:
         train(config(1), tmp_path / "nowhere", tmp_path / "run")
     with pytest.raises(BadInput, match="no images of glas; it has tnbc"):
         train(replace(config(1), sources={"glas": 1.0}), data, tmp_path / "other")
+
+
+@pytest.mark.slow
+def test_a_killed_run_goes_on_to_the_same_weights(data: Path, tmp_path: Path) -> None:
+    """Killed without warning after its first checkpoint, by the command a person would give."""
+    path = tmp_path / "tiny.yaml"
+    path.write_text(yaml.safe_dump(json.loads(json.dumps(asdict(config(40))))), encoding="utf-8")
+
+    def command(out: Path, *more: str) -> list[str]:
+        return [
+            sys.executable,
+            "-m",
+            "pathsegmentor",
+            "train",
+            str(path),
+            "--data",
+            str(data),
+            "--out",
+            str(out),
+            *more,
+        ]
+
+    subprocess.run(command(tmp_path / "whole"), check=True, capture_output=True, timeout=300)
+    cut = subprocess.Popen(command(tmp_path / "cut"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "cut" / "checkpoint.pt").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    cut.send_signal(signal.SIGKILL)
+    cut.wait()
+    assert not (tmp_path / "cut" / "model").exists()
+    subprocess.run(command(tmp_path / "cut", "--resume"), check=True, capture_output=True, timeout=300)
+    weights = [(tmp_path / run / "model" / "model.safetensors").read_bytes() for run in ("whole", "cut")]
+    assert weights[0] == weights[1]

@@ -15,6 +15,7 @@ from pathsegmentor.cli.tell import tell_json, tell_table
 from pathsegmentor.errors import BadInput
 
 SHOWN = 20
+SHOWN_OF_A_KIND = 5
 
 
 def sources(as_json: bool) -> None:
@@ -176,10 +177,12 @@ def check(folder: Path, workers: int, out: Path | None, as_json: bool) -> None:
         tell_json(found)
     else:
         tell_table(f"{folder}", ("finding", "times#"), list(found["counts"].items()))
-        for finding in found["findings"][:SHOWN]:
-            print(f"{finding['kind']}: {finding['what']}")
-        if len(found["findings"]) > SHOWN:
-            print(f"... and {len(found['findings']) - SHOWN} more; all of them with --json or --out FILE")
+        for kind, times in found["counts"].items():
+            lines = [finding["what"] for finding in found["findings"] if finding["kind"] == kind]
+            for line in lines[:SHOWN_OF_A_KIND]:
+                print(f"{kind}: {line}")
+            if times > SHOWN_OF_A_KIND:
+                print(f"{kind}: ... and {times - SHOWN_OF_A_KIND} more; all of them with --json or --out FILE")
     if found["findings"]:
         raise typer.Exit(1)
 

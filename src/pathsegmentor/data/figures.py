@@ -58,7 +58,7 @@ def treemap(axes: Axes, rows: Sequence[Row]) -> None:
     for i, ((name, count), (x, y, width, height)) in enumerate(zip(counts, boxes, strict=True)):
         axes.add_patch(_rectangle(x, y, width, height, colours[i % len(colours)]))
         if min(width, height) > 0.05:
-            size = float(np.clip(90 * min(width / max(len(name), 6), height / 3), 5, 16))
+            size = float(np.clip(160 * min(width / max(len(name), 6), height / 3), 7, 16))
             axes.text(x + width / 2, y + height / 2, f"{name}\n{count:,}", ha="center", va="center", fontsize=size)
     axes.set(xlim=(0, 1.6), ylim=(0, 1), title=f"Masks per source ({len(rows):,} in all)")
     axes.axis("off")
@@ -98,7 +98,8 @@ def shares(axes: Axes, rows: Sequence[Row]) -> None:
 def flows(axes: Axes, rows: Sequence[Row]) -> None:
     """Region to structure to object type, ribbons as wide as the masks are many (a Sankey diagram)."""
     triples = Counter(_triple(row.label) for row in rows)
-    kept = {name for name, _ in Counter({t: n for (_, _, t), n in triples.items()}).most_common(MOST_TYPES)}
+    types = Counter(_triple(row.label)[2] for row in rows)
+    kept = {name for name, _ in types.most_common(MOST_TYPES)}
     paths: Counter[tuple[str, str, str]] = Counter()
     for (region, structure, kind), count in triples.items():
         paths[region, structure, kind if kind in kept else "other"] += count
