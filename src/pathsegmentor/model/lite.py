@@ -34,7 +34,7 @@ class SameConv(nn.Conv2d):
             stride, kernel = self.stride[0], self.kernel_size[0]
             total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
             pads += [total // 2, total - total // 2]
-        return F.conv2d(F.pad(x, pads), self.weight, None, self.stride, 0, 1, self.groups)
+        return F.conv2d(F.pad(x, pads), self.weight, self.bias, self.stride, 0, 1, self.groups)
 
 
 def _norm(width: int) -> nn.BatchNorm2d:
