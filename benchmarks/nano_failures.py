@@ -1,7 +1,7 @@
 """Picture of nano's worst test masks: left the annotation, right what it found.
 
-``python benchmarks/nano_failures.py FOLDER OUT.png``; FOLDER holds the source folders of ``configs/nano.yaml``. Only
-data whose licence allows redistribution is shown.
+``python benchmarks/nano_failures.py PATHSEG OUT.jpg``; PATHSEG is what ``make pathseg`` built. Only data whose licence
+allows redistribution is shown.
 """
 
 from __future__ import annotations
@@ -12,11 +12,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from pathsegmentor.data.read import read_sources
+from pathsegmentor.data.pathseg import PathSeg
 from pathsegmentor.evaluate.scores import dice
 from pathsegmentor.imaging import Picture, overlay
 from pathsegmentor.segment import Segmenter
-from pathsegmentor.train.config import read_train_config
 
 SHOWN = {
     "monuseg": "unspecified-nuclei-nuclei",
@@ -29,15 +28,16 @@ SIDE = 560
 
 def main() -> None:
     data, out = map(Path, sys.argv[1:3])
-    config = read_train_config(Path("configs/nano.yaml"))
+    pathseg = PathSeg(data)
     segmenter = Segmenter.from_pretrained("nano")
     rows = []
     for source, label in SHOWN.items():
-        only = [s for s in config.sources if s.reader == source]
-        samples = [s for s in read_sources(only, data, "test", 0, 0) if label in s.masks and s.masks[label].any()]
         worst = None
-        for sample in samples:
-            picture = Picture(sample.pixels, (sample.mpp, sample.mpp), sample.name)
+        for entry in pathseg.select("test", [source], 0, 0):
+            if label not in entry.labels:
+                continue
+            sample = pathseg.sample(entry)
+            picture = Picture(sample.pixels, sample.mpp, sample.name)
             (found,) = segmenter.segment(segmenter.encode_image(picture), label).founds
             value = dice(found.mask, sample.masks[label])
             if worst is None or value < worst[0]:

@@ -68,12 +68,12 @@ def build(
     from pathsegmentor.data.build import build as build_all
     from pathsegmentor.data.sources import source_for
 
-    rules = dict(_pair(text, "--split") for text in splits)
+    rules = {name.lower(): rule for name, rule in (_pair(text, "--split") for text in splits)}
     wishes = []
     for text in pairs:
         name, path = _pair(text, "--source")
         found = source_for(name, Path(path), mpp)
-        wishes.append(Wish(found, Path(path), rules.pop(name, "")))
+        wishes.append(Wish(found, Path(path), rules.pop(name.lower(), "")))
     if rules:
         raise BadInput(f"--split {next(iter(rules))}=...: there is no --source of that name")
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())

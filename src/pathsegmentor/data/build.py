@@ -55,6 +55,8 @@ def build(wishes: Sequence[Wish], out: Path, settings: Settings, progress: Progr
             raise BadInput(f"{out} cannot be written: {error.strerror}") from error
     _check_apart([wish.source.name for wish in wishes])
     for wish in wishes:
+        _check(wish)
+    for wish in wishes:
         build_source(wish, out, settings, progress)
     return finish(out)
 
@@ -65,19 +67,27 @@ def _check_apart(names: Sequence[str]) -> None:
         raise BadInput(f"source {', '.join(twice)} is named twice")
 
 
+def _check(wish: Wish) -> None:
+    """Refuse before the first of several sources is built, not after hours."""
+    source, rule = wish.source, wish.split or wish.source.split
+    if not wish.folder.is_dir():
+        raise BadInput(f"{wish.folder} is no folder; {source.name} expects {'; '.join(source.layout)}")
+    if rule not in RULES:
+        raise BadInput(f"split '{rule}' of {source.name}: choose {', '.join(RULES)}")
+
+
 def build_source(wish: Wish, out: Path, settings: Settings, progress: Progress | None = None) -> None:
     """Plan and make the shards of one source; shards of an earlier, other plan are removed."""
     source = wish.source
-    if not wish.folder.is_dir():
-        raise BadInput(f"{wish.folder} is no folder; {source.name} expects {'; '.join(source.layout)}")
     items, problems = find_items(source, wish.folder)
     rule = wish.split or source.split
-    if rule not in RULES:
-        raise BadInput(f"split '{rule}' of {source.name}: choose {', '.join(RULES)}")
     plans = plan_shards(source, items, assign_splits(items, rule, settings.seed), out, settings)
     _remove_others(out, source.name, {plan.name for plan in plans})
     waiting = [plan for plan in plans if done(plan) is None]
     finished = len(plans) - len(waiting)
+    listing = out / "parts" / f"{source.name}.source.json"
+    if waiting:
+        listing.unlink(missing_ok=True)  # until all fit one plan again, the source is in no manifest
     if progress:
         progress(source.name, finished, len(plans))
     for _ in workers.run(build_shard, waiting, settings.workers, settings.ray):
@@ -96,7 +106,7 @@ def build_source(wish: Wish, out: Path, settings: Settings, progress: Progress |
         "shards": len(plans),
         "problems": problems,
     }
-    with whole_file(out / "parts" / f"{source.name}.source.json") as beside:
+    with whole_file(listing) as beside:
         beside.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
 
 
@@ -143,14 +153,19 @@ def _remove_others(out: Path, source: str, names: set[str]) -> None:
     for part in ("shards", "parts"):
         for path in out.joinpath(part).iterdir():
             stem, _, number = path.name.split(".")[0].rpartition("-")
-            half = path.name.startswith(f".{source}-")
+            half = path.name.startswith((f".{source}-", f".{source}.source-"))
             if half or (stem == source and number.isdigit() and f"{stem}-{number}" not in names):
                 path.unlink()
+    for name in (MANIFEST, SHARDS, REPORT):
+        for path in out.glob(f".{Path(name).stem}-*{Path(name).suffix}"):
+            path.unlink()
 
 
 def notes(out: Path) -> Iterator[dict[str, Any]]:
     """The notes of all finished shards, by name."""
     for path in sorted((out / "parts").glob("*-[0-9]*.json")):
+        if path.name.endswith(".source.json"):
+            continue  # of a source whose own name has a number
         yield json.loads(path.read_text(encoding="utf-8"))
 
 

@@ -38,7 +38,10 @@ def first_of(folder: Path, names: Iterable[str], what: str) -> Path:
 
 def below(folder: Path, name: str) -> Path:
     """A path named by a file's content, refused if it leaves the folder."""
-    path = (folder / name).resolve()
+    try:
+        path = (folder / name).resolve()
+    except (OSError, ValueError) as error:
+        raise BadInput(f"{name!r} is no file name: {_line(error)}") from error
     if not path.is_relative_to(folder.resolve()):
         raise BadInput(f"'{name}' leaves the folder {folder}")
     return folder / name
@@ -131,8 +134,9 @@ def table(path: Path, columns: Iterable[str] = (), delimiter: str = ",") -> list
     """Rows of a CSV file; the named columns must be there."""
     try:
         with need(path, "a table").open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, delimiter=delimiter)
-            rows = list(reader)
+            reader = csv.DictReader(file, delimiter=delimiter, restval="")
+            # Cells beyond the header have no name, and are dropped.
+            rows = [{name: value for name, value in row.items() if name is not None} for row in reader]
             names = reader.fieldnames or []
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise BadInput(f"{path} is no readable table: {_line(error)}") from error

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,6 +18,7 @@ import yaml
 from pathsegmentor.data import files
 from pathsegmentor.data.record import Annotated, Item, Licence, MaskArray, Problem, Source
 from pathsegmentor.errors import BadInput, BadModel
+from pathsegmentor.imaging.picture import check_mpp
 from pathsegmentor.model.config import read_dataclass
 from pathsegmentor.vocabulary import Label
 
@@ -74,8 +78,14 @@ def read_layout(path: Path) -> Layout:
         layout: Layout = read_dataclass(Layout, values, path.name)
     except (OSError, yaml.YAMLError, UnicodeDecodeError, BadModel) as error:
         raise BadInput(f"{path} cannot be used: {' '.join(str(error).split())}") from error
-    if layout.mpp <= 0:
-        raise BadInput(f"{path}: mpp {layout.mpp:g} is not a scale in um per pixel")
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", layout.name):
+        raise BadInput(f"{path}: name {layout.name!r} becomes part of file names: use letters, digits, _ and -")
+    if not (math.isfinite(layout.factor) and layout.factor >= 0):
+        raise BadInput(f"{path}: factor {layout.factor:g} is no enlargement to 40x")
+    try:
+        check_mpp(layout.mpp)
+    except BadInput as error:
+        raise BadInput(f"{path}: {error}") from error
     return layout
 
 
@@ -103,7 +113,9 @@ def source_of(layout: Layout, title: str = "") -> Source:
 
 def layout_items(layout: Layout, folder: Path) -> Iterator[Item | Problem]:
     """One item per row of the table; rows whose files are missing are problems."""
-    rows = files.table(folder / layout.table)
+    rows = files.table(files.below(folder, layout.table))
+    # Part of every item, so that shards of another description are made anew.
+    rules = hashlib.sha256(repr(layout).encode()).hexdigest()[:16]
     if not rows:
         raise BadInput(f"{folder / layout.table} has no rows")
     for number, row in enumerate(rows, start=2):
@@ -124,11 +136,19 @@ def layout_items(layout: Layout, folder: Path) -> Iterator[Item | Problem]:
             files=paths,
             mpp=layout.mpp,
             factor=layout.factor or layout.mpp / UM_AT_40X,
-            split=_fill(layout.split, row),
+            split=known_split(_fill(layout.split, row), layout.table),
             patient=_fill(layout.patient, row),
             slide=_fill(layout.slide, row),
-            note=json.dumps({"folder": str(folder), "row": row}),
+            note=json.dumps({"folder": str(folder), "row": row, "rules": rules}),
         )
+
+
+def known_split(value: str, table: str) -> str:
+    """``train``, ``test`` or "" for what tables call the parts of a data set."""
+    known = {"": "", "train": "train", "val": "train", "valid": "train", "validation": "train", "test": "test"}
+    if value.strip().lower() not in known:
+        raise BadInput(f"{table}: split '{value}' is none of train, val and test")
+    return known[value.strip().lower()]
 
 
 def read_item(layout: Layout, item: Item) -> Annotated:
@@ -159,7 +179,10 @@ def _mask(values: Any, code: str, instances: bool) -> MaskArray:
 
 
 def _fill(template: str, row: dict[str, str]) -> str:
-    return template.format_map(row)
+    try:
+        return template.format_map(row)
+    except (AttributeError, IndexError, TypeError, ValueError) as error:
+        raise BadInput(f"'{template}' is no text with columns of the table in braces: {error}") from error
 
 
 def _matches(wanted: dict[str, list[str]], row: dict[str, str]) -> bool:

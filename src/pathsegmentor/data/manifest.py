@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ MANIFEST = "manifest.parquet"
 ROWS_IN_MEMORY = 50_000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Row:
     """One image-mask-label triple.
 
@@ -89,7 +89,7 @@ def schema() -> pyarrow.Schema:
 def write_rows(path: Path, rows: Sequence[Row]) -> None:
     """Write a Parquet file of rows, whole or not at all."""
     pa = arrow()
-    columns = {f.name: [asdict(row)[f.name] for row in rows] for f in fields(Row)}
+    columns = {f.name: [getattr(row, f.name) for row in rows] for f in fields(Row)}
     with whole_file(path) as beside:
         pa.parquet.write_table(pa.table(columns, schema=schema()), beside, compression="zstd")
 
@@ -118,8 +118,21 @@ def read_rows(folder: Path) -> list[Row]:
     lacking = [f.name for f in fields(Row) if f.name not in table.column_names]
     if lacking:
         raise BadInput(f"{path} has no column {', '.join(lacking)}; build it anew")
-    return [
-        Row(**(row | {"mpp": tuple(row["mpp"]), "annotated": tuple(row["annotated"])}))
-        for batch in table.select([f.name for f in fields(Row)]).to_batches(ROWS_IN_MEMORY)
-        for row in batch.to_pylist()
-    ]
+    names = [f.name for f in fields(Row)]
+    labels: dict[tuple[str, ...], tuple[str, ...]] = {}  # few distinct lists: each is held once
+    rows = []
+    for batch in table.select(names).to_batches(ROWS_IN_MEMORY):
+        for values in zip(*(_values(batch.column(i)) for i in range(len(names))), strict=True):
+            row = dict(zip(names, values, strict=True))
+            annotated = tuple(row["annotated"])
+            rows.append(Row(**row | {"mpp": tuple(row["mpp"]), "annotated": labels.setdefault(annotated, annotated)}))
+    return rows
+
+
+def _values(column: Any) -> list[Any]:
+    """A column's values; those of a dictionary column are shared, not copied."""
+    if not hasattr(column, "dictionary"):
+        values: list[Any] = column.to_pylist()
+        return values
+    words = column.dictionary.to_pylist()
+    return [words[i] for i in column.indices.to_pylist()]

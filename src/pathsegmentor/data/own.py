@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pathsegmentor.data import files
-from pathsegmentor.data.layout import UM_AT_40X, read_layout, source_of
+from pathsegmentor.data.layout import UM_AT_40X, known_split, read_layout, source_of
 from pathsegmentor.data.outlines import paint, ring
 from pathsegmentor.data.record import Annotated, Item, Licence, MaskArray, Problem, Source
 from pathsegmentor.errors import BadInput
@@ -66,6 +66,7 @@ def own_source(folder: Path, mpp: float = 0.0) -> Source:
 def own_items(folder: Path, mpp: float = 0.0) -> Iterator[Item | Problem]:
     """Images of the folder with their annotation, whichever form it has."""
     told = {row["image"]: row for row in _images_table(folder)}
+    labels = _labels(folder)
     for found in _annotated(folder):
         if isinstance(found, Problem):
             yield found
@@ -82,10 +83,10 @@ def own_items(folder: Path, mpp: float = 0.0) -> Iterator[Item | Problem]:
             files=(image, annotation),
             mpp=scale,
             factor=scale / UM_AT_40X,
-            split=_split(row.get("split", "")),
+            split=known_split(row.get("split", ""), "images.csv"),
             patient=row.get("patient", ""),
             slide=row.get("slide", ""),
-            note=json.dumps(note | {"labels": _labels(folder)}),
+            note=json.dumps(note | {"labels": labels}),
         )
 
 
@@ -118,13 +119,24 @@ def _annotated(folder: Path) -> Iterator[tuple[Path, Path, dict[str, Any]] | Pro
         for pair in files.paired(files.pictures(folder / "images"), files.pictures(folder / "masks")):
             yield pair if isinstance(pair, Problem) else (*pair, {"form": "masks"})
     else:
-        outlines = {path.name.removesuffix(".geojson"): path for path in files.visible(folder, "**/*.geojson")}
+        outlines = files.visible(folder, "**/*.geojson")
+        used: set[Path] = set()
         images = [p for p in files.visible(folder, "**/*") if p.suffix.lower() in files.IMAGES]
         for image in images if outlines else []:
             # QuPath users export both NAME.geojson and NAME.png.geojson.
-            found = outlines.pop(image.stem, None) or outlines.pop(image.name, None)
-            yield (image, found, {"form": "qupath"}) if found else Problem(f"{image.name}: image without .geojson")
-        for path in outlines.values():
+            named = [path for path in outlines if path.name in (f"{image.stem}.geojson", f"{image.name}.geojson")]
+            found = [path for path in named if path.parent == image.parent] or named
+            if not found:
+                yield Problem(f"{image.name}: image without .geojson")
+            elif len(found) > 1:
+                places = " and ".join(str(path.relative_to(folder)) for path in found)
+                yield Problem(f"{image.relative_to(folder)}: either of {places} may be its annotation")
+            else:
+                used.add(found[0])
+                yield image, found[0], {"form": "qupath"}
+        for path in outlines if images else []:
+            if path in used:
+                continue
             yield Problem(f"{path.name}: annotation without image")
 
 
@@ -242,17 +254,13 @@ def _labels(folder: Path) -> dict[str, str]:
     return {row["class"]: Label.from_id(row["label"]).id for row in files.table(path, ["class", "label"])}
 
 
-def _split(value: str) -> str:
-    known = {"": "", "train": "train", "val": "train", "valid": "train", "validation": "train", "test": "test"}
-    if value.lower() not in known:
-        raise BadInput(f"images.csv: split '{value}' is none of train, val and test")
-    return known[value.lower()]
-
-
 def _scale(image: Path, told: str, given: float) -> float:
     """Um per pixel: the table's, the file's, or the one given."""
     if told:
-        return check_mpp(float(told))[0]
+        try:
+            return check_mpp(float(told))[0]
+        except ValueError as error:  # BadInput is one of them
+            raise BadInput(f"images.csv: mpp '{told}' of {image.name} is no scale in um per pixel") from error
     found = read_picture(image).mpp
     if found:
         return float(np.sqrt(found[0] * found[1]))

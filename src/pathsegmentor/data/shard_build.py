@@ -74,6 +74,7 @@ def done(plan: ShardPlan) -> dict[str, Any] | None:
 def build_shard(plan: ShardPlan) -> dict[str, Any]:
     """Make a shard and return its note; items that cannot be read are left out and named there."""
     plan.note.unlink(missing_ok=True)
+    fingerprint = plan.fingerprint()  # before anything is read: a file that changes meanwhile is read again
     rows: list[Row] = []
     left_out: list[str] = []
     empty = 0
@@ -98,7 +99,7 @@ def build_shard(plan: ShardPlan) -> dict[str, Any]:
     note = {
         "name": plan.name,
         "source": plan.source.name,
-        "fingerprint": plan.fingerprint(),
+        "fingerprint": fingerprint,
         "bytes": plan.tar.stat().st_size,
         "sha256": _sha256(plan.tar),
         "images": len({row.image for row in rows}),

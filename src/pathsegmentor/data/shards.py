@@ -30,7 +30,7 @@ def encode_image(pixels: Pixels) -> bytes:
 
 def decode_image(data: bytes) -> Pixels:
     """PNG -> RGB (H, W, 3)."""
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
     if image is None:
         raise BadInput("an image in a shard is damaged")
     return np.ascontiguousarray(image[..., ::-1], dtype=np.uint8)
@@ -43,7 +43,8 @@ def encode_mask(mask: MaskArray) -> bytes:
         Image.fromarray(mask).save(buffer, "png")
         return buffer.getvalue()
     if mask.max() > np.iinfo(np.uint16).max:
-        mask = np.unique(mask, return_inverse=True)[1].reshape(mask.shape)
+        numbers = np.unique(mask[mask > 0])
+        mask = np.where(mask > 0, np.searchsorted(numbers, mask) + 1, 0)
         if mask.max() > np.iinfo(np.uint16).max:
             raise BadInput(f"a mask holds {mask.max()} instances; 65,535 fit in one image")
     Image.fromarray(mask.astype(np.uint16)).save(buffer, "png")
@@ -109,7 +110,10 @@ class Shards:
         if shard in self._open:
             self._open.move_to_end(shard)
             return self._open[shard]
-        path = (self.folder / shard).resolve()
+        try:
+            path = (self.folder / shard).resolve()
+        except (OSError, ValueError) as error:
+            raise BadInput(f"{shard!r} is no path of a shard: {error}") from error
         if not path.is_relative_to(self.folder.resolve()):
             raise BadInput(f"'{shard}' leaves the folder {self.folder}")
         try:

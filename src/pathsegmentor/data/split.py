@@ -16,14 +16,21 @@ RULES = ("official", "random", "external")
 def assign_splits(items: Sequence[Item], rule: str, seed: int) -> list[str]:
     """``train`` or ``test`` for each item; groups are never torn apart by the random rule.
 
-    ``official`` falls back to the random rule for items whose split the source does not tell.
+    With ``official``, an item whose split the source does not tell follows its group; groups without any
+    told split fall back to the random rule.
     """
     if rule == "external":
         return ["test"] * len(items)
-    test = _test_groups([item for item in items if rule == "random" or not item.split], seed)
-    return [
-        item.split if rule == "official" and item.split else "test" if item.group in test else "train" for item in items
-    ]
+    official = rule == "official"
+    told = {item.group: item.split for item in items if item.split} if official else {}
+    test = _test_groups([item for item in items if item.group not in told], seed)
+
+    def split_of(item: Item) -> str:
+        if official and item.split:
+            return item.split
+        return told.get(item.group) or ("test" if item.group in test else "train")
+
+    return [split_of(item) for item in items]
 
 
 def _test_groups(items: Sequence[Item], seed: int) -> set[str]:

@@ -104,16 +104,19 @@ def pieces(image: Annotated, mpp: float, factor: float, cut: bool = True) -> Ite
         }
         if not there:
             continue
+        place = np.ix_(rows[nearest(window.height, SIDE)], columns[nearest(window.width, SIDE)])
+        masks = {label: mask[place] for label, mask in there.items()}
+        masks = {label: mask for label, mask in masks.items() if mask.any()}  # a shrunk window may lose a thin one
+        if not masks:
+            continue
         if enlarged is None:
             enlarged = bilinear(image.pixels, size)
         part = enlarged[window.y : window.y + window.height, window.x : window.x + window.width]
-        place = np.ix_(rows[nearest(window.height, SIDE)], columns[nearest(window.width, SIDE)])
         ignore = image.ignore[place] if image.ignore is not None else None
-        masks = {label: mask[place] for label, mask in there.items()}
         yield Piece(
             window,
             bilinear(part, (SIDE, SIDE)),
-            {label: mask for label, mask in masks.items() if mask.any()},  # a shrunk window may lose a thin one
+            masks,
             ignore if ignore is not None and ignore.any() else None,
             piece_mpp(window, (height, width), size, mpp),
         )
