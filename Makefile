@@ -57,7 +57,11 @@ pathseg: .venv/.stamp
 test: .venv/.stamp
 	$(BIN)/python -m pytest
 
-test-all: .venv/.stamp
+.venv/.ray: .venv/.stamp
+	$(BIN)/python -m pip install -q -c constraints/cpu.txt -e '.[ray]'
+	@touch $@
+
+test-all: .venv/.ray
 	$(BIN)/python -m pytest -m ""
 
 lint: .venv/.stamp

@@ -40,7 +40,6 @@ def build(out: Path, *more: str) -> None:
 
 @pytest.mark.slow
 def test_ray_builds_the_same_set(tmp_path: Path) -> None:
-    pytest.importorskip("ray")
     build(tmp_path / "here")
     build(tmp_path / "ray", "--ray", "local")
     for name in ("manifest.parquet", "shards.json"):

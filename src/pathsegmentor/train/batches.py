@@ -6,6 +6,7 @@ Step ``k`` of a run is drawn from the seed and ``k`` alone, so a resumed run see
 from __future__ import annotations
 
 from collections import OrderedDict
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -208,6 +209,23 @@ class Sampler:
             order = list(rng.permutation(pool))
             chosen += order[: count - len(chosen)]
         return [str(label) for label in chosen]
+
+
+class Ahead:
+    """Draws the batch of the following step in a thread while the present one is learnt from."""
+
+    def __init__(self, sampler: Sampler) -> None:
+        self._sampler = sampler
+        self._thread = ThreadPoolExecutor(1)
+        self._next: tuple[int, Future[Batch]] | None = None
+
+    def batch(self, step: int) -> Batch:
+        """The batch of one step, as the sampler itself gives it."""
+        step_ahead, future = self._next or (-1, None)
+        if future is None or step_ahead != step:
+            future = self._thread.submit(self._sampler.batch, step)
+        self._next = step + 1, self._thread.submit(self._sampler.batch, step + 1)
+        return future.result()
 
 
 def _size(sample: Sample) -> int:

@@ -25,7 +25,7 @@ from pathsegmentor.errors import BadInput
 from pathsegmentor.model.folder import load_weights, read_weights, save_model, tokenize
 from pathsegmentor.model.lite import LiteTower
 from pathsegmentor.model.network import PathSegmentorNet
-from pathsegmentor.train.batches import Batch, Sampler
+from pathsegmentor.train.batches import Ahead, Batch, Sampler
 from pathsegmentor.train.config import ScheduleConfig, TrainConfig
 from pathsegmentor.train.criterion import Criterion
 from pathsegmentor.train.words import prompt_tokenizer
@@ -42,7 +42,7 @@ class Run:
     labels: list[str]
     net: PathSegmentorNet
     tokenizer: Tokenizer
-    sampler: Sampler
+    batches: Ahead
     optimizer: torch.optim.Optimizer
     average: dict[str, Tensor]
     step: int = 0
@@ -81,7 +81,7 @@ def build(config: TrainConfig, data: Path) -> Run:
     net = PathSegmentorNet(config.model)
     start(net, config.init)
     average = {k: v.detach().clone() for k, v in net.state_dict().items()}
-    return Run(config, labels, net, tokenizer, sampler, optimiser(net, config.schedule), average)
+    return Run(config, labels, net, tokenizer, Ahead(sampler), optimiser(net, config.schedule), average)
 
 
 def start(net: PathSegmentorNet, init: str) -> None:
@@ -173,7 +173,7 @@ def one_step(fabric: Fabric, run: Run, criterion: Criterion) -> dict[str, float]
     rate = rate_at(run.step, schedule)
     for group in run.optimizer.param_groups:
         group["lr"] = rate * group["factor"]
-    batch = run.sampler.batch(run.step)
+    batch = run.batches.batch(run.step)
     with fabric.autocast():
         terms = batch_loss(run, criterion, batch)
     run.optimizer.zero_grad(set_to_none=True)
