@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import typer
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from pathsegmentor.atomic import whole_file
@@ -76,8 +77,7 @@ def build(
         wishes.append(Wish(found, Path(path), rules.pop(name.lower(), "")))
     if rules:
         raise BadInput(f"--split {next(iter(rules))}=...: there is no --source of that name")
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, disable=not sys.stderr.isatty()) as bar:
+    with _bar() as bar:
         tasks: dict[str, Any] = {}
 
         def progress(name: str, finished: int, total: int) -> None:
@@ -123,36 +123,28 @@ def stats(folder: Path, out: Path | None, as_json: bool) -> None:
     if as_json:
         tell_json(found)
         return
-    tables = found["tables"]
+    tables, paper = found["tables"], found["paper"]
     tell_table(
-        f"{folder}: {found['images']} images, {found['masks']} masks, {found['labels']} labels",
-        ("source", "labels#", "images#", "paper#", "masks#", "paper#", "train#", "paper#", "test#", "paper#"),
-        [
-            (
-                r["source"],
-                r["labels"],
-                r["images"],
-                _or_dash(r["paper_images"]),
-                r["masks"],
-                _or_dash(r["paper_masks"]),
-                r["train"],
-                _or_dash(r["paper_train"]),
-                r["test"],
-                _or_dash(r["paper_test"]),
-            )
-            for r in tables["sources"]
-        ],
+        f"{folder}: {found['images']} images, {found['masks']} masks, {found['labels']} labels"
+        f" (paper: {paper['images']}, {paper['masks']}, {paper['labels']})",
+        _beside(("source", "labels", "images", "masks", "train", "test")),
+        [_cells(row, "source", ("labels", "images", "masks", "train", "test")) for row in tables["sources"]],
     )
     for name in ("regions", "structures", "object_types", "labels"):
-        tell_table(
-            name.replace("_", " "),
-            ("name", "labels#", "paper#", "masks#", "paper#"),
-            [
-                (r["name"], r["labels"], _or_dash(r["paper_labels"]), r["masks"], _or_dash(r["paper_masks"]))
-                for r in tables[name]
-                if r["masks"]
-            ],
-        )
+        counts = ("masks",) if name == "labels" else ("labels", "images", "masks")
+        rows = [_cells(row, "name", counts) for row in tables[name] if row["masks"]]
+        tell_table(name.replace("_", " "), _beside(("name", *counts)), rows)
+
+
+def _beside(columns: tuple[str, ...]) -> list[str]:
+    """Column names, the paper's number beside each count."""
+    return [columns[0], *(name for count in columns[1:] for name in (f"{count}#", "paper#"))]
+
+
+def _cells(row: dict[str, Any], first: str, counts: tuple[str, ...]) -> list[object]:
+    """A row for ``_beside``; what the paper does not have is a dash."""
+    pairs = ((row[count], row[f"paper_{count}"]) for count in counts)
+    return [row[first], *("-" if value is None else value for pair in pairs for value in pair)]
 
 
 def show(folder: Path, out: Path, count: int, seed: int, source: str, label: str) -> None:
@@ -169,7 +161,10 @@ def check(folder: Path, workers: int, out: Path | None, as_json: bool) -> None:
 
     from pathsegmentor.data.audit import audit, report
 
-    found = report(audit(folder, workers), folder)
+    with _bar() as bar:
+        task = bar.add_task("images", total=None)
+        findings = audit(folder, workers, progress=lambda done, total: bar.update(task, completed=done, total=total))
+    found = report(findings, folder)
     if out is not None:
         with whole_file(out) as beside:
             beside.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
@@ -203,6 +198,8 @@ def licences(folder: Path, as_json: bool) -> None:
             for s in found["sources"]
         ],
     )
+    if found["unknown"]:
+        print(f"Nobody says what may be done with {', '.join(found['unknown'])}: ask the sources.")
     if found["keeps_from_passing_on"]:
         print(f"Do not pass the set on: {', '.join(found['keeps_from_passing_on'])} may not be or nobody says.")
     print(f"Weights trained on all of it: {found['weights']}.")
@@ -215,8 +212,10 @@ def _pair(text: str, option: str) -> tuple[str, str]:
     return name, value
 
 
-def _or_dash(value: int | None) -> str:
-    return "-" if value is None else str(value)
+def _bar() -> Progress:
+    """Progress on stderr, quiet where nobody watches."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty())
 
 
 def _yes(value: bool | None) -> str:

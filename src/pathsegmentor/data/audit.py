@@ -1,43 +1,46 @@
 """``data check``: what is wrong with a built PathSeg, row by row.
 
-Looked for: missing or damaged members, changed bytes, size mismatch, empty masks, wrong scale, rows or
-images that are there twice, patients, slides or near-identical images in both splits.
+Looked for: missing or damaged shards and members, changed bytes, size mismatch, empty masks, wrong scale,
+rows or images that are there twice, patients, slides or near-identical images in both splits.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import math
+import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
-from scipy.fft import dctn
 
 from pathsegmentor.data import workers
+from pathsegmentor.data.alike import BITS, Hashes, distance, groups_of_copies, perceptual_hashes
+from pathsegmentor.data.build import SHARDS
 from pathsegmentor.data.manifest import Row, read_rows
-from pathsegmentor.data.record import Pixels
-from pathsegmentor.data.shards import Shards, decode_image, decode_mask
+from pathsegmentor.data.shards import Shards, decode_image, decode_mask, instances_of
 from pathsegmentor.errors import BadInput
 
-# Two images whose hashes differ in at most this many of 255 bits are taken as one picture. Recompressed,
-# brightened, restained or halved pictures differ in 0 to 18 (median 2), different ones in 94 or more
-# (tests/data/test_audit.py measures both).
-NEAR = 12
-BITS = 255
 # Um per pixel at 40x that a scanner may have; table 1's 100x images come out at 0.085.
 FINEST_40X, COARSEST_40X = 0.08, 0.5
+# Sides of an image, or images of a source, whose scales differ more than that are not what they claim.
+MOST_UNEQUAL, MOST_UNUSUAL = 1.05, 1.5
 IMAGES_AT_ONCE = 64
+# The same patient has the same barcode in every source that is drawn from TCGA.
+TCGA_PATIENT = re.compile(r"TCGA-\w\w-\w{4}", re.IGNORECASE)
+
+Images = dict[str, list[Row]]
+Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Something wrong: its ``kind``, the rows or images concerned, and a line for people."""
+    """Something wrong: its ``kind``, the rows (or images, shards) concerned, and a line for people."""
 
     kind: str
     rows: tuple[str, ...]
@@ -52,26 +55,32 @@ class _Batch:
 
 @dataclass(frozen=True)
 class _Seen:
-    """What looking at one image gave: its hashes (of all eight orientations) and findings."""
+    """What looking at one image gave; no hashes if it is damaged or blank."""
 
     image: str
-    hashes: tuple[int, ...]
+    hashes: Hashes | None
     findings: tuple[Finding, ...]
 
 
-def audit(folder: Path, jobs: int = 1, ray: str = "") -> list[Finding]:
-    """All findings, of the manifest alone first, then of the stored images and masks."""
-    rows = read_rows(folder)
-    images: dict[str, list[Row]] = defaultdict(list)
-    for row in rows:
+def audit(folder: Path, jobs: int = 1, progress: Progress | None = None) -> list[Finding]:
+    """All findings: of the manifest alone, of the shards, of the stored images and masks, of look-alikes.
+
+    ``progress`` is called with the number of images looked at, and of all.
+    """
+    images: Images = defaultdict(list)
+    for row in read_rows(folder):
         images[row.image].append(row)
-    findings = [*_twice(rows), *_leaks(rows), *_scales(rows)]
+    rows = [row for group in images.values() for row in group]
+    findings = [*_twice(rows), *_leaks(rows), *_scales(images), *_changed_shards(folder, rows, jobs)]
     grouped = [tuple(group) for group in images.values()]
     batches = [_Batch(folder, tuple(grouped[i : i + IMAGES_AT_ONCE])) for i in range(0, len(grouped), IMAGES_AT_ONCE)]
-    seen = [one for batch in workers.run(_look, batches, jobs, ray) for one in batch]
-    seen.sort(key=lambda one: one.image)
-    findings += [finding for one in seen for finding in one.findings]
-    return [*findings, *_alike(seen, images)]
+    seen: dict[str, _Seen] = {}
+    for batch in workers.run(_look, batches, jobs):
+        seen.update((one.image, one) for one in batch)
+        if progress:
+            progress(len(seen), len(images))
+    findings += [finding for name in images for finding in seen[name].findings]
+    return [*findings, *_alike([seen[name] for name in images], images)]
 
 
 def report(findings: Sequence[Finding], folder: Path) -> dict[str, Any]:
@@ -82,23 +91,29 @@ def report(findings: Sequence[Finding], folder: Path) -> dict[str, Any]:
 
 
 def _twice(rows: Sequence[Row]) -> Iterator[Finding]:
-    """Rows whose id, or whose image bytes under another name, occur twice."""
+    """Rows whose id, or whose image and label, or whose image bytes under another name, occur twice."""
     ids: dict[str, int] = defaultdict(int)
-    names: dict[str, set[str]] = defaultdict(set)
-    split: dict[str, str] = {}
+    triples: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
+    names: dict[str, dict[str, str]] = defaultdict(dict)
     for row in rows:
         ids[row.id] += 1
-        names[row.sha256].add(row.image)
-        split[row.image] = row.split
+        triples[row.image, row.label][row.id] = None
+        names[row.sha256][row.image] = row.split
     for name, count in ids.items():
         if count > 1:
             yield Finding("duplicate row", (name,), f"{name} is in the manifest {count} times")
-    for group in names.values():
-        same = tuple(sorted(group))
+    for (image, label), same in triples.items():
         if len(same) > 1:
-            leak = len({split[name] for name in same}) > 1
+            yield Finding("duplicate row", tuple(same), f"{image} has {len(same)} rows for {label}: {_few(list(same))}")
+    for splits in names.values():
+        if len(splits) > 1:
+            leak = len(set(splits.values())) > 1
             kind = "leak: same image" if leak else "duplicate image"
-            yield Finding(kind, same, f"{' and '.join(same)} are the same bytes{_across(leak)}")
+            yield Finding(kind, tuple(splits), f"{_few(list(splits))} are the same bytes{_across(leak)}")
+
+
+def _few(names: Sequence[str]) -> str:
+    return " and ".join(names) if len(names) < 4 else f"{names[0]}, {names[1]} and {len(names) - 2} more"
 
 
 def _across(leak: bool) -> str:
@@ -108,35 +123,86 @@ def _across(leak: bool) -> str:
 def _leaks(rows: Sequence[Row]) -> Iterator[Finding]:
     """Patients, slides and images of the download that lie in both splits."""
     for what in ("patient", "slide", "origin"):
-        groups: dict[tuple[str, str], dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+        groups: dict[tuple[str, str], dict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
         for row in rows:
-            if getattr(row, what):
-                groups[row.source, getattr(row, what)][row.split].append(row.id)
+            key = _identity(row, what)
+            if key[1]:
+                groups[key][row.split].append(row)
         for (source, name), by_split in sorted(groups.items()):
             if len(by_split) > 1:
-                smaller = min(by_split, key=lambda split: len(by_split[split]))
-                counts = ", ".join(f"{len(ids)} rows in {split}" for split, ids in sorted(by_split.items()))
+                sources = source or ", ".join(sorted({row.source for group in by_split.values() for row in group}))
+                smaller = min(sorted(by_split), key=lambda split: len(by_split[split]))
+                counts = ", ".join(f"{len(group)} rows in {split}" for split, group in sorted(by_split.items()))
                 yield Finding(
                     f"leak: same {what}",
-                    tuple(by_split[smaller]),
-                    f"{source}: {what} {name} is in both splits ({counts}); listed are those in {smaller}",
+                    tuple(row.id for row in by_split[smaller]),
+                    f"{sources}: {what} {name} is in both splits ({counts}); listed are those in {smaller}",
                 )
 
 
-def _scales(rows: Sequence[Row]) -> Iterator[Finding]:
-    """Images whose um per pixel at 40x no objective gives, or that were stretched unequally at the source."""
-    for row in _first_of_image(rows):
-        at_40x = tuple(m * row.width / w for m, w in zip(row.mpp, (row.window_width, row.window_height), strict=True))
-        if not all(math.isfinite(m) and FINEST_40X <= m <= COARSEST_40X for m in at_40x):
-            yield Finding(
-                "wrong scale",
-                (row.image,),
-                f"{row.image}: {at_40x[0]:.3g} um per pixel at 40x, expected {FINEST_40X} to {COARSEST_40X}",
-            )
+def _identity(row: Row, what: str) -> tuple[str, str]:
+    """Whose patient, slide or origin it is: names mean something within their source, TCGA's in all."""
+    if what == "patient" and (barcode := TCGA_PATIENT.match(row.patient) or TCGA_PATIENT.match(row.slide)):
+        return "", barcode[0].upper()
+    return row.source, getattr(row, what)
 
 
-def _first_of_image(rows: Sequence[Row]) -> Iterable[Row]:
-    return {row.image: row for row in reversed(rows)}.values()
+def _scales(images: Images) -> Iterator[Finding]:
+    """Images whose um per pixel at 40x no objective gives, differ by axis, or differ from their source's others."""
+    of_source: dict[str, list[float]] = defaultdict(list)
+    for group in images.values():
+        of_source[group[0].source].append(_at_40x(group[0])[0])
+    usual = {source: median([m for m in scales if m > 0] or [math.nan]) for source, scales in of_source.items()}
+    for name, group in images.items():
+        x, y = _at_40x(group[0])
+        common = usual[group[0].source]
+        if not all(math.isfinite(m) and FINEST_40X <= m <= COARSEST_40X for m in (x, y)):
+            yield Finding("wrong scale", (name,), f"{name}: {_um(x)} at 40x, expected {FINEST_40X} to {COARSEST_40X}")
+        elif max(x, y) > MOST_UNEQUAL * min(x, y):
+            yield Finding("wrong scale", (name,), f"{name}: {_um(x)} across, {_um(y)} down at 40x")
+        elif max(x, common) > MOST_UNUSUAL * min(x, common):
+            what = f"{name}: {_um(x)} at 40x, {common:.3g} in the median of {group[0].source}"
+            yield Finding("wrong scale", (name,), what)
+
+
+def _at_40x(row: Row) -> tuple[float, float]:
+    """Um per pixel (x, y) before the window was resized."""
+    x, y = row.mpp
+    return x * row.width / (row.window_width or math.nan), y * row.height / (row.window_height or math.nan)
+
+
+def _um(mpp: float) -> str:
+    return f"{mpp:.3g} um per pixel"
+
+
+def _changed_shards(folder: Path, rows: Sequence[Row], jobs: int) -> list[Finding]:
+    """Shards that are not the files whose hashes ``shards.json`` keeps."""
+    try:
+        listing = json.loads((folder / SHARDS).read_text(encoding="utf-8"))["shards"]
+        listed = {f"shards/{entry['name']}.tar": str(entry["sha256"]) for entry in listing}
+    except (OSError, ValueError, KeyError, TypeError):
+        return [Finding("missing or damaged", (SHARDS,), f"{folder / SHARDS} is missing or damaged: build it anew")]
+    used = dict.fromkeys(row.image.rpartition("/")[0] for row in rows)
+    findings = [
+        Finding("unlisted shard", (shard,), f"{shard} is in the manifest and not in {SHARDS}")
+        for shard in used
+        if shard not in listed
+    ]
+    work = [(folder, shard, expected) for shard, expected in listed.items()]
+    found = {finding.rows[0]: finding for finding in workers.run(_hash_shard, work, jobs) if finding}
+    return findings + [found[shard] for shard in listed if shard in found]
+
+
+def _hash_shard(work: tuple[Path, str, str]) -> Finding | None:
+    folder, shard, expected = work
+    try:
+        with (folder / shard).open("rb") as file:
+            actual = hashlib.file_digest(file, "sha256").hexdigest()
+    except (OSError, ValueError) as error:
+        return Finding("missing or damaged", (shard,), f"{folder / shard} cannot be read: {error}")
+    if actual == expected:
+        return None
+    return Finding("changed shard", (shard,), f"{shard}: bytes are not those of {SHARDS}")
 
 
 def _look(batch: _Batch) -> list[_Seen]:
@@ -149,98 +215,74 @@ def _look(batch: _Batch) -> list[_Seen]:
 
 def _look_at(shards: Shards, rows: Sequence[Row]) -> _Seen:
     """Decode one image and its masks and compare them with what the manifest says."""
-    first = rows[0]
+    name, ids = rows[0].image, tuple(row.id for row in rows)
     findings: list[Finding] = []
-    pixels = None
+    hashes = None
     try:
-        data = shards.read(first.image)
-        if hashlib.sha256(data).hexdigest() != first.sha256:
-            findings.append(
-                Finding("changed image", (first.image,), f"{first.image}: bytes are not those of the manifest")
-            )
+        data = shards.read(name)
+        actual = hashlib.sha256(data).hexdigest()
+        if changed := tuple(row.id for row in rows if row.sha256 != actual):
+            findings.append(Finding("changed image", changed, f"{name}: bytes are not those of the manifest"))
         pixels = decode_image(data)
-        if pixels.shape[:2] != (first.height, first.width):
-            findings.append(_size(first.image, pixels.shape, first))
+        if other := [row for row in rows if (row.height, row.width) != pixels.shape[:2]]:
+            findings.append(_size(name, pixels.shape, other))
+        hashes = perceptual_hashes(pixels)
     except BadInput as error:
-        findings.append(Finding("missing or damaged", (first.image,), str(error)))
+        findings.append(Finding("missing or damaged", ids, f"{name}: {error}"))
     for row in rows:
         findings += _look_at_mask(shards, row)
-    hashes = tuple(perceptual_hashes(pixels)) if pixels is not None else ()
-    return _Seen(first.image, hashes, tuple(findings))
+    if rows[0].ignore:
+        findings += _look_at_ignore(shards, rows)
+    return _Seen(name, hashes, tuple(findings))
 
 
 def _look_at_mask(shards: Shards, row: Row) -> list[Finding]:
     try:
         mask = decode_mask(shards.read(row.mask))
     except BadInput as error:
-        return [Finding("missing or damaged", (row.id,), str(error))]
+        return [Finding("missing or damaged", (row.id,), f"{row.mask}: {error}")]
     if mask.shape != (row.height, row.width):
-        return [_size(row.id, mask.shape, row)]
-    inside = int(np.count_nonzero(mask))
+        return [_size(row.mask, mask.shape, [row])]
+    inside, instances = int(np.count_nonzero(mask)), instances_of(mask)
     if not inside:
         return [Finding("empty mask", (row.id,), f"{row.id}: the mask of {row.label} is empty")]
     if inside != row.mask_pixels:
         return [Finding("changed mask", (row.id,), f"{row.id}: {inside} pixels, {row.mask_pixels} in the manifest")]
+    if instances != row.instances:
+        what = f"{row.id}: {instances} instances, {row.instances} in the manifest"
+        return [Finding("changed mask", (row.id,), what)]
     return []
 
 
-def _size(name: str, shape: tuple[int, ...], row: Row) -> Finding:
-    what = f"{name}: {shape[1]} x {shape[0]} pixels, {row.width} x {row.height} in the manifest"
-    return Finding("size mismatch", (name,), what)
+def _look_at_ignore(shards: Shards, rows: Sequence[Row]) -> list[Finding]:
+    """The mask of pixels about which nothing is known, one for all rows of an image."""
+    try:
+        mask = decode_mask(shards.read(rows[0].ignore))
+    except BadInput as error:
+        return [Finding("missing or damaged", tuple(row.id for row in rows), f"{rows[0].ignore}: {error}")]
+    if mask.shape != (rows[0].height, rows[0].width):
+        return [_size(rows[0].ignore, mask.shape, rows)]
+    return []
 
 
-def perceptual_hashes(pixels: Pixels) -> Iterator[int]:
-    """255-bit hashes of the eight orientations of an image; the first is that of the image as it is.
-
-    Whether each of the 16 x 16 lowest cosine terms (without the mean) of the grey image, reduced to
-    64 x 64, is above their median: scale, compression and brightness hardly change that.
-    """
-    grey = cv2.cvtColor(cv2.resize(pixels, (64, 64), interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY)
-    for mirrored in (grey, grey[:, ::-1]):
-        for turns in range(4):
-            yield _hash(np.rot90(mirrored, turns))
+def _size(name: str, shape: tuple[int, ...], rows: Sequence[Row]) -> Finding:
+    what = f"{name}: {shape[1]} x {shape[0]} pixels, {rows[0].width} x {rows[0].height} in the manifest"
+    return Finding("size mismatch", tuple(row.id for row in rows), what)
 
 
-def _hash(grey: NDArray[np.uint8]) -> int:
-    terms = dctn(grey.astype(np.float64), norm="ortho")[:16, :16].ravel()[1:]
-    return int("".join("1" if bit else "0" for bit in terms > np.median(terms)), 2)
-
-
-def _alike(seen: Sequence[_Seen], images: dict[str, list[Row]]) -> Iterator[Finding]:
-    """Pairs of images that look alike, whatever their orientation, and are not bytewise the same."""
-    reported: set[tuple[str, str]] = set()
-    for a, b, distance in near_pairs([(one.image, one.hashes) for one in seen if one.hashes]):
-        first, second = images[a][0], images[b][0]
-        pair = (min(a, b), max(a, b))
-        if pair in reported or first.sha256 == second.sha256:
+def _alike(seen: Sequence[_Seen], images: Images) -> Iterator[Finding]:
+    """Groups of images that look alike in some orientation and are not all bytewise the same."""
+    hashed = {one.image: one.hashes for one in seen if one.hashes is not None}
+    names = list(hashed)
+    first = [images[name][0] for name in names]
+    # Overlapping windows of one image may look alike, unless they are in both splits.
+    families: dict[tuple[str, str, str], int] = {}
+    kin = [families.setdefault((row.source, row.origin, row.split), len(families)) for row in first]
+    for group in groups_of_copies(list(hashed.values()), kin):
+        if len({first[i].sha256 for i in group}) == 1:
             continue
-        leak = first.split != second.split
-        same_origin = first.source == second.source and first.origin == second.origin
-        if same_origin and not leak:
-            continue  # overlapping windows of one image may look alike
-        reported.add(pair)
+        leak = len({first[i].split for i in group}) > 1
+        alike = tuple(names[i] for i in group)
+        bits = max(distance(hashed[alike[0]], hashed[name]) for name in alike[1:])
         kind = "leak: near-identical image" if leak else "near-identical image"
-        yield Finding(
-            kind, pair, f"{pair[0]} and {pair[1]} look alike ({distance} of {BITS} bits differ){_across(leak)}"
-        )
-
-
-def near_pairs(hashes: Sequence[tuple[str, tuple[int, ...]]]) -> Iterator[tuple[str, str, int]]:
-    """Pairs of names whose hashes differ in at most ``NEAR`` bits in some orientation.
-
-    Two numbers that differ in at most k bits agree in one of k + 1 bands, so only numbers that share a
-    band are compared: no all-against-all.
-    """
-    width = BITS // (NEAR + 1)
-    shifts = range(0, width * (NEAR + 1), width)
-    last = (1 << width) - 1
-    buckets: dict[tuple[int, int], list[tuple[str, int]]] = defaultdict(list)
-    for name, numbers in hashes:
-        for number in dict.fromkeys(numbers):
-            for shift in shifts:
-                for other, upright in buckets.get((shift, number >> shift & last), ()):
-                    distance = (number ^ upright).bit_count()
-                    if distance <= NEAR:
-                        yield other, name, distance
-        for shift in shifts:
-            buckets[shift, numbers[0] >> shift & last].append((name, numbers[0]))
+        yield Finding(kind, alike, f"{_few(alike)} look alike (up to {bits} of {BITS} bits differ){_across(leak)}")

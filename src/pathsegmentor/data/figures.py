@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +19,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Box = tuple[float, float, float, float]
+Path3 = tuple[str, str, str]
 MOST_TYPES = 24
+OTHER = "other"
+SMALLEST_FONT = 7
 
 
 def draw_figures(folder: Path, out: Path) -> list[Path]:
@@ -51,16 +55,23 @@ def pyplot() -> Any:
 
 
 def treemap(axes: Axes, rows: Sequence[Row]) -> None:
-    """Masks per source, as areas."""
+    """Masks per source, as areas; the names of those too small to be written on stand below."""
     counts = Counter(row.source for row in rows).most_common()
     boxes = slice_and_dice([count for _, count in counts], (0.0, 0.0, 1.6, 1.0))
     colours = pyplot().get_cmap("tab20").colors
+    small = []
     for i, ((name, count), (x, y, width, height)) in enumerate(zip(counts, boxes, strict=True)):
-        axes.add_patch(_rectangle(x, y, width, height, colours[i % len(colours)]))
-        if min(width, height) > 0.05:
-            size = float(np.clip(160 * min(width / max(len(name), 6), height / 3), 7, 16))
-            axes.text(x + width / 2, y + height / 2, f"{name}\n{count:,}", ha="center", va="center", fontsize=size)
-    axes.set(xlim=(0, 1.6), ylim=(0, 1), title=f"Masks per source ({len(rows):,} in all)")
+        axes.add_patch(_rectangle(x, y, width, height, _pale(colours[i % len(colours)])))
+        text = f"{count:,}"
+        size = min(340 * width / max(len(name), len(text), 6), 130 * height, 16)
+        if size < SMALLEST_FONT:
+            small.append(f"{name}\u00a0{text}")
+            continue
+        axes.text(x + width / 2, y + height / 2, f"{name}\n{text}", ha="center", va="center", fontsize=size)
+    if small:
+        lines = fill("too small for their names: " + ", ".join(small), 110)
+        axes.text(0, 1.02, lines, ha="left", va="top", fontsize=9)
+    axes.set(xlim=(0, 1.6), ylim=(1, 0), title=f"Masks per source ({len(rows):,} in all)")
     axes.axis("off")
 
 
@@ -80,55 +91,65 @@ def slice_and_dice(values: Sequence[float], box: Box) -> list[Box]:
 
 
 def shares(axes: Axes, rows: Sequence[Row]) -> None:
-    """Masks per region, split by structure, as bars."""
-    labels = [Label.from_id(row.label) for row in rows]
-    regions = [name for name, _ in Counter(label.region for label in labels).most_common()]
-    structures = sorted({label.structure for label in labels})
-    counts = Counter((label.region, label.structure) for label in labels)
-    left = np.zeros(len(regions))
-    for structure in structures:
-        width = np.array([100 * counts[region, structure] / len(rows) for region in regions])
-        axes.barh(regions, width, left=left, label=structure)
+    """Masks per region, split by structure, as bars with their numbers."""
+    triples = Counter(_triple(row.label) for row in rows)
+    regions, counts = Counter[str](), Counter[tuple[str, str]]()
+    for (region, structure, _), count in triples.items():
+        regions[region] += count
+        counts[region, structure] += count
+    names = [name for name, _ in regions.most_common()]
+    left = np.zeros(len(names))
+    for structure in sorted({structure for _, structure in counts}):
+        width = np.array([100 * counts[name, structure] / len(rows) for name in names])
+        bars = axes.barh(names, width, left=left, label=structure)
         left += width
+    axes.bar_label(bars, [f"{regions[name]:,}" for name in names], padding=4, fontsize=8)
     axes.invert_yaxis()
-    axes.set(xlabel="% of masks", title="Regions and structures")
-    axes.legend()
+    axes.margins(x=0.1)
+    axes.set(xlabel=f"% of {len(rows):,} masks", title="Regions and structures")
+    axes.legend(loc="lower right")  # where the bars are shortest
 
 
 def flows(axes: Axes, rows: Sequence[Row]) -> None:
     """Region to structure to object type, ribbons as wide as the masks are many (a Sankey diagram)."""
     triples = Counter(_triple(row.label) for row in rows)
-    types = Counter(_triple(row.label)[2] for row in rows)
+    types = Counter[str]()
+    for (_, _, kind), count in triples.items():
+        types[kind] += count
     kept = {name for name, _ in types.most_common(MOST_TYPES)}
-    paths: Counter[tuple[str, str, str]] = Counter()
+    paths: Counter[Path3] = Counter()
     for (region, structure, kind), count in triples.items():
-        paths[region, structure, kind if kind in kept else "other"] += count
+        paths[region, structure, kind if kind in kept else OTHER] += count
     columns = [_column(paths, level) for level in range(3)]
     colours = dict(zip(columns[0], pyplot().get_cmap("tab20").colors * 2, strict=False))
     for left in (0, 1):
         _ribbons(axes, paths, columns, left, colours)
     for level, column in enumerate(columns):
+        totals = Counter[str]()
+        for path, count in paths.items():
+            totals[path[level]] += count
         for name, (low, high) in column.items():
             axes.add_patch(_rectangle(level - 0.03, low, 0.06, high - low, "0.3"))
-            where = {0: (-0.05, "right"), 1: (1.05, "left"), 2: (2.05, "left")}[level]
-            axes.text(where[0], (low + high) / 2, name, ha=where[1], va="center", fontsize=8)
-    axes.set(xlim=(-0.5, 3.0), ylim=(1.01, -0.01), title="Region, structure and object type of all masks")
+            x, side = {0: (-0.05, "right"), 1: (1.05, "left"), 2: (2.05, "left")}[level]
+            axes.text(x, (low + high) / 2, f"{name}  {totals[name]:,}", ha=side, va="center", fontsize=8)
+    axes.set(xlim=(-0.6, 3.1), ylim=(1.01, -0.01), title="Region, structure and object type of all masks")
     axes.axis("off")
 
 
-def _triple(label: str) -> tuple[str, str, str]:
+def _triple(label: str) -> Path3:
     parts = Label.from_id(label)
-    return parts.region, parts.structure, parts.object_type
+    return parts.region.lower(), parts.structure.lower(), parts.object_type.lower()
 
 
-def _column(paths: Counter[tuple[str, str, str]], level: int) -> dict[str, tuple[float, float]]:
+def _column(paths: Counter[Path3], level: int) -> dict[str, tuple[float, float]]:
     """Where each name of a level lies, from 0 to 1 downwards; tall enough to carry its text."""
     counts: Counter[str] = Counter()
     for path, count in paths.items():
         counts[path[level]] += count
     least = 0.6 * counts.total() / 40
     gap = 0.012
-    heights = {name: max(count, least) for name, count in counts.most_common()}
+    ranked = sorted(counts.most_common(), key=lambda pair: pair[0] == OTHER)
+    heights = {name: max(count, least) for name, count in ranked}
     scale = (1 - gap * (len(heights) - 1)) / sum(heights.values())
     column, at = {}, 0.0
     for name, height in heights.items():
@@ -139,19 +160,24 @@ def _column(paths: Counter[tuple[str, str, str]], level: int) -> dict[str, tuple
 
 def _ribbons(
     axes: Axes,
-    paths: Counter[tuple[str, str, str]],
+    paths: Counter[Path3],
     columns: list[dict[str, tuple[float, float]]],
     left: int,
     colours: dict[str, Any],
 ) -> None:
     """Ribbons between two columns, coloured by region."""
+    if not left:
+        merged: Counter[Path3] = Counter()
+        for (region, structure, _), count in paths.items():
+            merged[region, structure, ""] += count
+        paths = merged
     totals = [Counter[str](), Counter[str]()]
     for path, count in paths.items():
         totals[0][path[left]] += count
         totals[1][path[left + 1]] += count
     at = [{name: span[0] for name, span in columns[left + side].items()} for side in (0, 1)]
     # Ribbons leave and arrive in the order of the other side's names, so that few cross.
-    order = sorted(paths, key=lambda p: (columns[0][p[0]], columns[1][p[1]], columns[2][p[2]]))
+    order = sorted(paths, key=lambda p: (columns[0][p[0]], columns[1][p[1]], columns[2].get(p[2], (0, 0))))
     x = np.linspace(left + 0.03, left + 0.97, 40)
     bend = (1 - np.cos(np.linspace(0, np.pi, 40))) / 2
     for path in order:
@@ -164,6 +190,11 @@ def _ribbons(
             at[side][name] += height
         (a0, a1), (b0, b1) = ends
         axes.fill_between(x, a0 + (b0 - a0) * bend, a1 + (b1 - a1) * bend, color=colours[path[0]], alpha=0.5, lw=0)
+
+
+def _pale(colour: Sequence[float]) -> tuple[float, ...]:
+    """Light enough for black letters."""
+    return tuple(0.5 + 0.5 * float(part) for part in colour)
 
 
 def _rectangle(x: float, y: float, width: float, height: float, colour: Any) -> Any:

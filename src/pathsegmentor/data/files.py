@@ -48,9 +48,13 @@ def below(folder: Path, name: str) -> Path:
 
 
 def visible(folder: Path, *patterns: str) -> list[Path]:
-    """Files that match, sorted, without hidden ones and without what archives of a Mac leave behind."""
+    """Files that match, sorted, without what is hidden or in a hidden folder, or left behind by archives of a Mac."""
     found = {path for pattern in patterns for path in folder.glob(pattern) if path.is_file()}
-    return sorted(p for p in found if not p.name.startswith(".") and "__MACOSX" not in p.parts)
+    return sorted(path for path in found if not _is_left_behind(path.relative_to(folder)))
+
+
+def _is_left_behind(path: Path) -> bool:
+    return any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
 
 
 def pictures(folder: Path) -> list[Path]:

@@ -33,7 +33,9 @@ class MaskRule:
     ``file`` and the labels may name columns of the table in braces. ``labels`` maps a code (or ``any``
     for all but 0) to a label id. With ``when`` (column: values) the labels are present only in such
     rows, and known to be absent in others; with ``only`` the rule says nothing at all about other rows.
-    ``instances`` keeps the numbers of a mask as instances (with ``any``).
+    ``instances`` keeps the numbers of a mask as instances (with ``any``). About pixels of the codes in
+    ``ignore`` nothing is known; those in ``other`` are none of the labels, as 0 is. Further codes are
+    refused.
     """
 
     file: str
@@ -42,6 +44,7 @@ class MaskRule:
     only: dict[str, list[str]] = field(default_factory=dict)
     instances: bool = False
     ignore: list[int] = field(default_factory=list)
+    other: list[int] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -84,9 +87,18 @@ def read_layout(path: Path) -> Layout:
         raise BadInput(f"{path}: factor {layout.factor:g} is no enlargement to 40x")
     try:
         check_mpp(layout.mpp)
+        for rule in layout.masks:
+            _check_rule(rule)
     except BadInput as error:
         raise BadInput(f"{path}: {error}") from error
     return layout
+
+
+def _check_rule(rule: MaskRule) -> None:
+    for code, label in rule.labels.items():
+        Label.from_id(label)
+        if code != ANY and not re.fullmatch(r"\d+", code, re.ASCII):
+            raise BadInput(f"'{code}' of {rule.file} is no code; expected a whole number or {ANY}")
 
 
 def source_of(layout: Layout, title: str = "") -> Source:
@@ -98,7 +110,7 @@ def source_of(layout: Layout, title: str = "") -> Source:
         title=title or layout.title or layout.name,
         url=layout.url,
         licence=Licence(layout.licence, False, layout.share, layout.commercial),
-        layout=(layout.table, layout.image, *dict.fromkeys(rule.file for rule in layout.masks)),
+        layout=_expected(layout),
         magnification=f"{10 / layout.mpp:.3g}x",
         mpp=layout.mpp,
         factor=factor,
@@ -111,9 +123,14 @@ def source_of(layout: Layout, title: str = "") -> Source:
     )
 
 
+def _expected(layout: Layout) -> tuple[str, ...]:
+    """The table, and where images and masks lie."""
+    return (layout.table, layout.image, *dict.fromkeys(rule.file for rule in layout.masks))
+
+
 def layout_items(layout: Layout, folder: Path) -> Iterator[Item | Problem]:
     """One item per row of the table; rows whose files are missing are problems."""
-    rows = files.table(files.below(folder, layout.table))
+    rows = files.table(files.need(files.below(folder, layout.table), "; ".join(_expected(layout))))
     # Part of every item, so that shards of another description are made anew.
     rules = hashlib.sha256(repr(layout).encode()).hexdigest()[:16]
     if not rows:
@@ -124,7 +141,9 @@ def layout_items(layout: Layout, folder: Path) -> Iterator[Item | Problem]:
                 files.below(folder, _fill(layout.image, row)),
                 *dict.fromkeys(files.below(folder, _fill(rule.file, row)) for rule in layout.masks),
             )
-            name = _fill(layout.item, row)
+            name, patient, slide = (_fill(text, row) for text in (layout.item, layout.patient, layout.slide))
+            split = known_split(_fill(layout.split, row), layout.table)
+            _check_columns(layout, row)
         except KeyError as error:
             raise BadInput(f"{folder / layout.table} has no column {error}; it has {', '.join(row)}") from error
         lacking = [path.name for path in paths if not path.is_file()]
@@ -136,11 +155,20 @@ def layout_items(layout: Layout, folder: Path) -> Iterator[Item | Problem]:
             files=paths,
             mpp=layout.mpp,
             factor=layout.factor or layout.mpp / UM_AT_40X,
-            split=known_split(_fill(layout.split, row), layout.table),
-            patient=_fill(layout.patient, row),
-            slide=_fill(layout.slide, row),
+            split=split,
+            patient=patient,
+            slide=slide,
             note=json.dumps({"folder": str(folder), "row": row, "rules": rules}),
         )
+
+
+def _check_columns(layout: Layout, row: dict[str, str]) -> None:
+    """Raise ``KeyError`` if a rule speaks of a column that the table lacks."""
+    for rule in layout.masks:
+        for column in (*rule.when, *rule.only):
+            row[column]
+        for label in rule.labels.values():
+            _fill(label, row)
 
 
 def known_split(value: str, table: str) -> str:
@@ -158,18 +186,44 @@ def read_item(layout: Layout, item: Item) -> Annotated:
     row, folder = note["row"], Path(note["folder"])
     masks: dict[str, MaskArray] = {}
     ignore = np.zeros(pixels.shape[:2], bool)
+    known = _known_codes(layout, row)
     for rule in layout.masks:
         if not _matches(rule.only, row):
             continue
-        values = files.codes(folder / _fill(rule.file, row))
+        name = _fill(rule.file, row)
+        values = files.codes(folder / name)
         files.same_size(pixels, values, item.name)
+        codes = known[name]
+        if codes is not None:
+            files.known_codes(values, codes, item.name)
         ignore |= np.isin(values, rule.ignore)
         there = _matches(rule.when, row)
         for code, label in rule.labels.items():
             mask = _mask(values, code, rule.instances) if there else np.zeros(values.shape, bool)
-            masks[Label.from_id(_fill(label, row)).id] = mask
+            key = Label.from_id(_fill(label, row)).id
+            masks[key] = _joined(masks[key], mask) if key in masks else mask
     complete = frozenset(masks) if layout.complete else frozenset()
     return Annotated(pixels, masks, complete, ignore if ignore.any() else None)
+
+
+def _known_codes(layout: Layout, row: dict[str, str]) -> dict[str, set[int] | None]:
+    """Codes that the rules together know, by mask file; None where any code is right."""
+    known: dict[str, set[int] | None] = {}
+    for rule in layout.masks:
+        name = _fill(rule.file, row)
+        codes = known.setdefault(name, {0})
+        if ANY in rule.labels:
+            known[name] = None
+        elif codes is not None:
+            codes.update(map(int, rule.labels), rule.ignore, rule.other)
+    return known
+
+
+def _joined(first: MaskArray, second: MaskArray) -> MaskArray:
+    """Both masks of one label; where both number a pixel the later one wins."""
+    if first.dtype == bool and second.dtype == bool:
+        return np.asarray(first | second)
+    return np.where(second > 0, second, first)
 
 
 def _mask(values: Any, code: str, instances: bool) -> MaskArray:

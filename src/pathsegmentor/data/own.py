@@ -1,12 +1,13 @@
 """A user's own annotated folder, in one of four forms.
 
 - ``pathseg.yaml``: a description (``layout.py``);
-- QuPath: images, each with ``NAME.geojson`` beside it or in any folder below;
-- COCO: images and one ``.json`` with ``images``, ``annotations`` and ``categories``;
+- QuPath: images, each with ``NAME.geojson`` beside it or in any other folder;
+- COCO: images and ``.json`` files with ``images``, ``annotations`` and ``categories``;
 - masks: ``images/`` and ``masks/`` with the same names, and ``labels.csv``.
 
 ``labels.csv`` (columns ``class``, ``label``) says which label a class name or mask code means; without it
-a class name that is a label id is taken as such, any other becomes ``unspecified-tissue-NAME``.
+a class name that is a label id is taken as such, any other becomes ``unspecified-tissue-NAME``. QuPath's
+own ``Ignore*`` marks pixels about which nothing is known; other names that end with ``*`` are no labels.
 ``images.csv`` (column ``image``, and any of ``split``, ``patient``, ``slide``, ``mpp``) tells more about
 the images; the scale is otherwise the file's own, or the one given.
 """
@@ -14,7 +15,10 @@ the images; the scale is otherwise the file's own, or the one given.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import os
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,9 +27,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pathsegmentor.data import files
+from pathsegmentor.data.drawn import Drawn, coco_objects, is_coco, painted, qupath_objects, read_coco, read_json
 from pathsegmentor.data.layout import UM_AT_40X, known_split, read_layout, source_of
-from pathsegmentor.data.outlines import paint, ring
-from pathsegmentor.data.record import Annotated, Item, Licence, MaskArray, Problem, Source
+from pathsegmentor.data.record import Annotated, Item, Licence, MaskArray, Pixels, Problem, Source
 from pathsegmentor.errors import BadInput
 from pathsegmentor.imaging.picture import check_mpp
 from pathsegmentor.imaging.read import read_picture
@@ -35,10 +39,14 @@ DESCRIPTION = "pathseg.yaml"
 LAYOUT = (
     f"{DESCRIPTION}",
     "or images with NAME.geojson from QuPath",
-    "or images and one COCO .json",
+    "or images and COCO .json files",
     "or images/ and masks/ with labels.csv (class,label)",
 )
 STRUCTURES = ("tissue", "cell", "nuclei")
+# QuPath's class for regions to be left out of everything.
+IGNORE = "ignore*"
+
+Found = tuple[Path, Path, dict[str, Any]]
 
 
 def own_source(folder: Path, mpp: float = 0.0) -> Source:
@@ -65,21 +73,30 @@ def own_source(folder: Path, mpp: float = 0.0) -> Source:
 
 def own_items(folder: Path, mpp: float = 0.0) -> Iterator[Item | Problem]:
     """Images of the folder with their annotation, whichever form it has."""
-    told = {row["image"]: row for row in _images_table(folder)}
+    told = {row["image"].strip(): row for row in _images_table(folder)}
     labels = _labels(folder)
+    names: set[str] = set()
+    used: set[str] = set()
     for found in _annotated(folder):
         if isinstance(found, Problem):
             yield found
             continue
         image, annotation, note = found
-        row = told.get(image.name) or told.get(image.stem) or {}
+        place = Path(os.path.relpath(image, folder))
+        key = next((key for key in _keys(place) if key in told), "")
+        row = told.get(key, {})
+        used.add(key)
         try:
             scale = _scale(image, row.get("mpp", ""), mpp)
         except BadInput as error:
             yield Problem(str(error))
             continue
+        name = str(place.with_suffix(""))
+        # Two formats of one name are two images.
+        name = str(place) if name in names else name
+        names.add(name)
         yield Item(
-            name=str(image.relative_to(folder).with_suffix("")),
+            name=name,
             files=(image, annotation),
             mpp=scale,
             factor=scale / UM_AT_40X,
@@ -88,154 +105,161 @@ def own_items(folder: Path, mpp: float = 0.0) -> Iterator[Item | Problem]:
             slide=row.get("slide", ""),
             note=json.dumps(note | {"labels": labels}),
         )
+    for key in sorted(set(told) - used):
+        yield Problem(f"images.csv: no annotated image '{key}'")
+
+
+def _keys(place: Path) -> Iterator[str]:
+    """What an image may be called in images.csv, the most exact first."""
+    yield from (place.as_posix(), place.with_suffix("").as_posix(), place.name, place.stem)
 
 
 def read_own(item: Item) -> Annotated:
     """Pixels and masks of one image."""
     note = json.loads(item.note)
-    pixels = files.rgb(item.files[0])
-    reader = {"masks": _read_mask, "qupath": _read_qupath, "coco": _read_coco}[note["form"]]
-    masks = reader(item, note, pixels.shape[0], pixels.shape[1])
-    return Annotated(pixels, masks, frozenset(masks) | frozenset(note["labels"].values()))
+    pixels, labels = files.rgb(item.files[0]), note["labels"]
+    if note["form"] == "masks":
+        masks = _read_mask(item, labels, pixels)
+        return Annotated(pixels, masks, frozenset(labels.values()))
+    if note["form"] == "coco":
+        _same_size(pixels, note["size"], item)
+        objects = coco_objects(item.files[1], note["id"])
+    else:
+        objects = qupath_objects(item.files[1])
+    return _annotation(pixels, objects, labels)
+
+
+def _same_size(pixels: Pixels, told: list[int | None], item: Item) -> None:
+    """Refuse polygons drawn on the image at another size."""
+    height, width = pixels.shape[:2]
+    if told[0] not in (None, width) or told[1] not in (None, height):
+        raise BadInput(f"image is {width} x {height} pixels, {item.files[1].name} says {told[0]} x {told[1]}")
 
 
 def label_of(name: str, labels: dict[str, str]) -> str:
     """The label id that a class name means."""
-    if name in labels:
-        return labels[name]
-    parts = name.lower().split("-", 2)
+    plain = " ".join(unicodedata.normalize("NFC", name).lower().split())
+    if _key(name) in labels:
+        return labels[_key(name)]
+    parts = [part.strip() for part in plain.split("-", 2)]
     if len(parts) == 3 and parts[1] in STRUCTURES:
-        return Label.from_id(name).id
-    return Label("unspecified", "tissue", name.strip().lower()).id
+        return Label.from_id(plain).id
+    if not plain:
+        raise BadInput("a class has no name")
+    return Label("unspecified", "tissue", plain).id
 
 
-def _annotated(folder: Path) -> Iterator[tuple[Path, Path, dict[str, Any]] | Problem]:
-    coco = _coco_file(folder)
+def _annotation(pixels: Pixels, objects: Sequence[Drawn], labels: dict[str, str]) -> Annotated:
+    """Masks of drawn objects; about crowds and what QuPath ignores nothing is known."""
+    height, width = pixels.shape[:2]
+    wanted: list[tuple[str, Drawn]] = []
+    unknown = np.zeros((height, width), np.int32)
+    for drawn in objects:
+        starred = drawn.name.endswith("*") and _key(drawn.name) not in labels
+        if drawn.crowd or (starred and _key(drawn.name) == IGNORE):
+            drawn.paint(unknown, 1)
+        elif not starred:
+            wanted.append((label_of(drawn.name, labels), drawn))
+    masks: dict[str, MaskArray] = dict(painted(wanted, height, width))
+    if wanted and not any(mask.any() for mask in masks.values()):
+        raise BadInput(f"none of its {len(wanted)} objects lies inside the image of {width} x {height} pixels")
+    if len({Label.from_id(label).file_name for label in masks}) < len(masks):
+        raise BadInput(f"classes differ only in signs that file names lack: {', '.join(sorted(masks))}")
+    complete = frozenset(masks) | frozenset(labels.values())
+    return Annotated(pixels, masks, complete, unknown > 0 if unknown.any() else None)
+
+
+def _read_mask(item: Item, labels: dict[str, str], pixels: Pixels) -> dict[str, MaskArray]:
+    values: NDArray[Any] = files.codes(item.files[1])
+    files.same_size(pixels, values, item.name)
+    if values.dtype == bool:
+        values = values.astype(np.uint8)
+    try:
+        known = {int(code): label for code, label in labels.items()}
+    except ValueError as error:
+        raise BadInput(f"labels.csv: classes of masks are numbers ({error})") from error
+    files.known_codes(values, {0, *known}, item.name)
+    return {
+        label: np.isin(values, [code for code, other in known.items() if other == label])
+        for label in dict.fromkeys(known.values())
+    }
+
+
+def _annotated(folder: Path) -> Iterator[Found | Problem]:
+    coco = [path for path in files.visible(folder, "*.json", "annotations/*.json") if is_coco(read_json(path))]
     if coco:
         yield from _coco_images(folder, coco)
     elif (folder / "masks").is_dir():
         if not _labels(folder):
             raise BadInput(f"{folder} has masks/ but no labels.csv (columns class,label); class is the mask's code")
-        for pair in files.paired(files.pictures(folder / "images"), files.pictures(folder / "masks")):
-            yield pair if isinstance(pair, Problem) else (*pair, {"form": "masks"})
+        yield from _with_masks(*(files.need(folder / name, LAYOUT[-1]) for name in ("images", "masks")))
     else:
-        outlines = files.visible(folder, "**/*.geojson")
-        used: set[Path] = set()
-        images = [p for p in files.visible(folder, "**/*") if p.suffix.lower() in files.IMAGES]
-        for image in images if outlines else []:
-            # QuPath users export both NAME.geojson and NAME.png.geojson.
-            named = [path for path in outlines if path.name in (f"{image.stem}.geojson", f"{image.name}.geojson")]
-            found = [path for path in named if path.parent == image.parent] or named
-            if not found:
-                yield Problem(f"{image.name}: image without .geojson")
-            elif len(found) > 1:
-                places = " and ".join(str(path.relative_to(folder)) for path in found)
-                yield Problem(f"{image.relative_to(folder)}: either of {places} may be its annotation")
-            else:
-                used.add(found[0])
-                yield image, found[0], {"form": "qupath"}
-        for path in outlines if images else []:
-            if path in used:
+        yield from _with_outlines(folder)
+
+
+def _pictures_below(folder: Path) -> list[Path]:
+    return [path for path in files.visible(folder, "**/*") if path.suffix.lower() in files.IMAGES]
+
+
+def _with_masks(images: Path, masks: Path) -> Iterator[Found | Problem]:
+    """Images and masks in the same place below their folders, with the same name."""
+    by_place = {path.relative_to(masks).with_suffix(""): path for path in _pictures_below(masks)}
+    for image in _pictures_below(images):
+        mask = by_place.pop(image.relative_to(images).with_suffix(""), None)
+        yield (image, mask, {"form": "masks"}) if mask else Problem(f"{image.name}: image without mask")
+    for mask in by_place.values():
+        yield Problem(f"{mask.name}: mask without image")
+
+
+def _with_outlines(folder: Path) -> Iterator[Found | Problem]:
+    """Images with QuPath's outlines; one that lies beside an image of its name belongs to no other."""
+    outlines, images = files.visible(folder, "**/*.geojson"), _pictures_below(folder)
+    if not (outlines and images):
+        return
+    by_name: dict[str, list[Path]] = defaultdict(list)
+    for path in outlines:
+        by_name[path.name].append(path)
+    # QuPath users export both NAME.geojson and NAME.png.geojson.
+    named = {
+        image: [path for end in (image.stem, image.name) for path in by_name.get(f"{end}.geojson", [])]
+        for image in images
+    }
+    beside = {image: [path for path in paths if path.parent == image.parent] for image, paths in named.items()}
+    taken = {path for paths in beside.values() for path in paths}
+    chosen = {image: beside[image] or [path for path in named[image] if path not in taken] for image in images}
+    claims = Counter(path for paths in chosen.values() for path in paths)
+    for image, paths in chosen.items():
+        places = " and ".join(str(path.relative_to(folder)) for path in paths)
+        if not paths:
+            yield Problem(f"{image.relative_to(folder)}: image without .geojson")
+        elif len(paths) > 1:
+            yield Problem(f"{image.relative_to(folder)}: either of {places} may be its annotation")
+        elif claims[paths[0]] > 1:
+            yield Problem(f"{image.relative_to(folder)}: {places} may be that of another image too")
+        else:
+            yield image, paths[0], {"form": "qupath"}
+    for path in outlines:
+        if path not in claims:
+            yield Problem(f"{path.relative_to(folder)}: annotation without image")
+
+
+def _coco_images(folder: Path, listings: list[Path]) -> Iterator[Found | Problem]:
+    named = set()
+    for path in listings:
+        for image in read_coco(path).images:
+            name = image["file_name"]
+            places = [files.below(folder, name), files.below(folder, f"images/{name}")]
+            there = next((place for place in places if name and place.is_file()), None)
+            if there is None:
+                yield Problem(f"{path.name}: {name} is missing")
                 continue
-            yield Problem(f"{path.name}: annotation without image")
-
-
-def _read_mask(item: Item, note: dict[str, Any], height: int, width: int) -> dict[str, MaskArray]:
-    values = files.codes(item.files[1])
-    if values.shape != (height, width):
-        raise BadInput(f"image is {width} x {height}, mask {values.shape[1]} x {values.shape[0]} pixels")
-    if values.dtype == bool:
-        values = values.astype(np.uint8)
-    try:
-        known = {int(code): label for code, label in note["labels"].items()}
-    except ValueError as error:
-        raise BadInput(f"labels.csv: classes of masks are numbers ({error})") from error
-    files.known_codes(values, {0, *known}, item.name)
-    return {label: values == code for code, label in known.items()}
-
-
-def _read_qupath(item: Item, note: dict[str, Any], height: int, width: int) -> dict[str, MaskArray]:
-    document = _json(item.files[1])
-    features = document.get("features", [document]) if isinstance(document, dict) else document
-    if not isinstance(features, list):
-        raise BadInput(f"{item.files[1].name} is no GeoJSON as QuPath writes it")
-    found: list[tuple[str, list[Any]]] = []
-    for number, feature in enumerate(features, start=1):
-        try:
-            name = _class_name(feature["properties"])
-            geometry = feature["geometry"]
-            shapes = {"Polygon": [geometry["coordinates"]], "MultiPolygon": geometry["coordinates"]}
-            if name is not None and geometry["type"] in shapes:
-                found.append((name, [ring(r) for shape in shapes[geometry["type"]] for r in shape]))
-        except (KeyError, TypeError, ValueError) as error:
-            raise BadInput(f"{item.files[1].name}: feature {number} is no QuPath object ({error})") from error
-    return _painted(found, note["labels"], height, width)
-
-
-def _class_name(properties: dict[str, Any]) -> str | None:
-    """The class of a QuPath object; None for one without a class."""
-    kind = properties.get("classification")
-    if kind is None:
-        return None
-    if "names" in kind:
-        return ": ".join(kind["names"])
-    return str(kind["name"])
-
-
-def _read_coco(item: Item, note: dict[str, Any], height: int, width: int) -> dict[str, MaskArray]:
-    document = _json(item.files[1])
-    names = {category["id"]: str(category["name"]) for category in document["categories"]}
-    found = []
-    for annotation in document["annotations"]:
-        if annotation["image_id"] != note["id"] or annotation.get("iscrowd"):
-            continue
-        outline = annotation.get("segmentation")
-        if not isinstance(outline, list) or not outline:
-            raise BadInput(
-                f"annotation {annotation.get('id')} has no polygon; export COCO with polygons, not RLE or boxes"
-            )
-        try:
-            rings = [ring(np.reshape(np.asarray(flat, float), (-1, 2))) for flat in outline]
-            found.append((names[annotation["category_id"]], rings))
-        except (KeyError, ValueError) as error:
-            raise BadInput(f"annotation {annotation.get('id')} of {item.files[1].name} is damaged: {error}") from error
-    return _painted(found, note["labels"], height, width)
-
-
-def _painted(
-    found: list[tuple[str, list[Any]]], labels: dict[str, str], height: int, width: int
-) -> dict[str, MaskArray]:
-    """Instance maps by label; a later object wins where two of one class overlap."""
-    masks: dict[str, NDArray[np.int32]] = {}
-    for number, (name, rings) in enumerate(found, start=1):
-        mask = masks.setdefault(label_of(name, labels), np.zeros((height, width), np.int32))
-        paint(mask, rings, number)
-    return dict(masks)
-
-
-def _coco_file(folder: Path) -> Path | None:
-    for path in files.visible(folder, "*.json", "annotations/*.json"):
-        document = _json(path)
-        if isinstance(document, dict) and {"images", "annotations", "categories"} <= set(document):
-            return path
-    return None
-
-
-def _coco_images(folder: Path, path: Path) -> Iterator[tuple[Path, Path, dict[str, Any]] | Problem]:
-    for image in _json(path)["images"]:
-        name = str(image.get("file_name", ""))
-        places = [files.below(folder, name), files.below(folder, f"images/{name}")]
-        there = next((place for place in places if name and place.is_file()), None)
-        yield (
-            (there, path, {"form": "coco", "id": image["id"]}) if there else Problem(f"{path.name}: {name} is missing")
-        )
-
-
-def _json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise BadInput(f"{path} is no readable JSON: {' '.join(str(error).split())}") from error
+            named.add(there.resolve())
+            size = [image.get("width"), image.get("height")]
+            yield there, path, {"form": "coco", "id": image["id"], "size": size}
+    homes = {path.parent for path in named}
+    for picture in _pictures_below(folder):
+        if picture.resolve() not in named and picture.resolve().parent in homes:
+            yield Problem(f"{picture.relative_to(folder)}: image in no COCO file")
 
 
 def _images_table(folder: Path) -> list[dict[str, str]]:
@@ -248,10 +272,21 @@ def _told(folder: Path, column: str) -> bool:
 
 
 def _labels(folder: Path) -> dict[str, str]:
+    """Label id by class, as ``labels.csv`` says; names differ by more than case and blanks around them."""
     path = folder / "labels.csv"
-    if not path.is_file():
-        return {}
-    return {row["class"]: Label.from_id(row["label"]).id for row in files.table(path, ["class", "label"])}
+    labels: dict[str, str] = {}
+    for number, row in enumerate(files.table(path, ["class", "label"]) if path.is_file() else [], start=2):
+        try:
+            label = Label.from_id(row["label"].lower()).id
+        except BadInput as error:
+            raise BadInput(f"{path} line {number}: {error}") from error
+        if labels.setdefault(_key(row["class"]), label) != label:
+            raise BadInput(f"{path} line {number}: class '{row['class']}' has another label above")
+    return labels
+
+
+def _key(name: str) -> str:
+    return unicodedata.normalize("NFC", name).strip().casefold()
 
 
 def _scale(image: Path, told: str, given: float) -> float:

@@ -24,6 +24,8 @@ FACTOR = 2.0
 
 def items(folder: Path) -> Iterator[Item | Problem]:
     """One item per patch; patches of one Lizard image stay together."""
+    for part in ("images.npy", "labels.npy", "patch_info.csv"):
+        files.need(folder / part, "; ".join(LAYOUT))
     images = files.array(folder / "images.npy", (None, 256, 256, 3))
     labels = files.array(folder / "labels.npy", (None, 256, 256, 2))
     names = [row["patch_info"] for row in files.table(folder / "patch_info.csv", ["patch_info"])]

@@ -21,7 +21,7 @@ FACTOR = 1.0
 
 def items(folder: Path) -> Iterator[Item | Problem]:
     """Images with their outlines; patient and grade come from Grade.csv."""
-    rows = files.table(folder / "Grade.csv", ["name"])
+    rows = files.table(files.need(folder / "Grade.csv", "; ".join(LAYOUT)), ["name"])
     # The header of the original has blanks in front of some names.
     grades = {row["name"].strip(): {(k or "").strip(): (v or "").strip() for k, v in row.items()} for row in rows}
     outlines = {path.stem.removesuffix("_anno"): path for path in files.visible(folder, "*_anno.bmp")}

@@ -105,7 +105,9 @@ def _json(path: Path) -> dict[str, Any]:
         }
         boxes = np.array([annotation["bbox"] for annotation in data["annotations"]], float).reshape(-1, 4)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BadInput(f"{path} is damaged or no list of mitotic figures: {type(error).__name__}: {error}") from error
+        raise BadInput(
+            f"{path} is damaged or no list of mitotic figures ({type(error).__name__}: {error}); expected {LAYOUT[1]}"
+        ) from error
     if lacking or not np.isfinite(boxes).all():
         raise BadInput(f"{path} lacks {', '.join(sorted(lacking)) or 'finite boxes'}; expected {LAYOUT[1]}")
     return data
