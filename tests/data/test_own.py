@@ -363,6 +363,17 @@ def test_two_formats_of_one_name_are_two_images(tmp_path: Path, here: Run) -> No
         assert ((stored(folder, name)["unspecified-tissue-tumor"] > 0) == painted([shape])).all()
 
 
+def test_another_folder_of_the_same_name_does_not_replace_the_first(tmp_path: Path, here: Run) -> None:  # noqa: F811
+    for place in ("one", "two"):
+        qupath(tmp_path / place / "slides", feature("Tumor", [LEAF]))
+    out = ("--mpp", 0.25, "--out", tmp_path / "pathseg")
+    assert here("data", "build", "--source", f"folder={tmp_path / 'one' / 'slides'}", *out).code == 0
+    refused = here("data", "build", "--source", f"folder={tmp_path / 'two' / 'slides'}", *out)
+    assert refused.code == 2 and "folder-slides" in refused.err and "rename" in refused.err
+    (tmp_path / "one").rename(tmp_path / "moved")
+    assert here("data", "build", "--source", f"folder={tmp_path / 'moved' / 'slides'}", *out).code == 0
+
+
 def test_scales_come_from_the_table_the_file_or_the_option(tmp_path: Path, here: Run) -> None:  # noqa: F811
     folder = tmp_path / "own"
     for name in ("file", "given", "table"):

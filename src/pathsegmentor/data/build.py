@@ -12,6 +12,7 @@ from typing import Any
 from pathsegmentor.atomic import whole_file
 from pathsegmentor.data import workers
 from pathsegmentor.data.manifest import MANIFEST, arrow, join
+from pathsegmentor.data.own import OWN
 from pathsegmentor.data.record import Item, Problem, Source
 from pathsegmentor.data.shard_build import ShardPlan, batches, build_shard, done
 from pathsegmentor.data.split import RULES, assign_splits
@@ -55,7 +56,7 @@ def build(wishes: Sequence[Wish], out: Path, settings: Settings, progress: Progr
             raise BadInput(f"{out} cannot be written: {error.strerror}") from error
     _check_apart([wish.source.name for wish in wishes])
     for wish in wishes:
-        _check(wish)
+        _check(wish, out)
     for wish in wishes:
         build_source(wish, out, settings, progress)
     return finish(out)
@@ -67,13 +68,28 @@ def _check_apart(names: Sequence[str]) -> None:
         raise BadInput(f"source {', '.join(twice)} is named twice")
 
 
-def _check(wish: Wish) -> None:
+def _check(wish: Wish, out: Path) -> None:
     """Refuse before the first of several sources is built, not after hours."""
     source, rule = wish.source, wish.split or wish.source.split
     if not wish.folder.is_dir():
         raise BadInput(f"{wish.folder} is no folder; {source.name} expects {'; '.join(source.layout)}")
     if rule not in RULES:
         raise BadInput(f"split '{rule}' of {source.name}: choose {', '.join(RULES)}")
+    other = _built_from(out, source.name)
+    if source.name.startswith(f"{OWN}-") and other and other.is_dir() and not other.samefile(wish.folder):
+        raise BadInput(f"{out} holds {source.name} from {other} already; rename one of the two folders")
+
+
+def _built_from(out: Path, source: str) -> Path | None:
+    """The folder from which a source in ``out`` was built."""
+    try:
+        return Path(json.loads(_listing(out, source).read_text(encoding="utf-8"))["folder"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _listing(out: Path, source: str) -> Path:
+    return out / "parts" / f"{source}.source.json"
 
 
 def build_source(wish: Wish, out: Path, settings: Settings, progress: Progress | None = None) -> None:
@@ -85,7 +101,7 @@ def build_source(wish: Wish, out: Path, settings: Settings, progress: Progress |
     _remove_others(out, source.name, {plan.name for plan in plans})
     waiting = [plan for plan in plans if done(plan) is None]
     finished = len(plans) - len(waiting)
-    listing = out / "parts" / f"{source.name}.source.json"
+    listing = _listing(out, source.name)
     if waiting:
         listing.unlink(missing_ok=True)  # until all fit one plan again, the source is in no manifest
     if progress:

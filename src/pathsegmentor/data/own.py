@@ -42,6 +42,8 @@ LAYOUT = (
     "or images and COCO .json files",
     "or images/ and masks/ with labels.csv (class,label)",
 )
+# What stands for a user's own folder where a source is named.
+OWN = "folder"
 STRUCTURES = ("tissue", "cell", "nuclei")
 # QuPath's class for regions to be left out of everything.
 IGNORE = "ignore*"
@@ -55,7 +57,7 @@ def own_source(folder: Path, mpp: float = 0.0) -> Source:
         return source_of(read_layout(folder / DESCRIPTION))
     labels = tuple(sorted(set(_labels(folder).values())))
     return Source(
-        name="folder-" + "".join(c if c.isalnum() else "_" for c in folder.resolve().name.lower()),
+        name=f"{OWN}-" + "".join(c if c.isalnum() else "_" for c in folder.resolve().name.lower()),
         title=folder.resolve().name,
         url="",
         licence=Licence("your own", False, None, None),

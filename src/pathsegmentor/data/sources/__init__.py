@@ -7,7 +7,7 @@ from importlib import import_module
 from pathlib import Path
 
 from pathsegmentor.data.layout import read_layout, source_of
-from pathsegmentor.data.own import own_source
+from pathsegmentor.data.own import OWN, own_source
 from pathsegmentor.data.record import Source
 from pathsegmentor.errors import BadInput
 
@@ -33,7 +33,6 @@ NAMES = (
 
 
 FURTHER = ("ebhi", "monuseg")
-OWN = "folder"
 COPIES = Path(__file__).parent / "copies"
 
 
