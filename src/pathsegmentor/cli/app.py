@@ -7,7 +7,10 @@ from typing import Annotated
 
 import typer
 
+from pathsegmentor.cli.group import OneLineGroup
+
 app = typer.Typer(
+    cls=OneLineGroup,
     help="Segment anything in H&E pathology images from words. Research use only.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -28,8 +31,10 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document an
 def _version(value: bool) -> None:
     if value:
         from pathsegmentor import __version__
+        from pathsegmentor.cli.stdout import speaking
 
-        print(f"pathsegmentor {__version__}")
+        with speaking():
+            print(f"pathsegmentor {__version__}")
         raise typer.Exit
 
 

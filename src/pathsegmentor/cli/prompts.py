@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from pathsegmentor.cli.tell import tell_json, tell_table
 from pathsegmentor.vocabulary import Query, Vocabulary
 
@@ -18,10 +16,11 @@ def run(words: list[str] | None, model: str | None, as_json: bool) -> None:
 
 
 def _of_model(name: str) -> Vocabulary:
-    from pathsegmentor.model.find import bundled
+    from pathsegmentor.model.find import find_folder
     from pathsegmentor.model.folder import read_vocabulary
 
-    return read_vocabulary(bundled().get(name, Path(name)))
+    _, folder = find_folder(name)
+    return read_vocabulary(folder)
 
 
 def _tell_labels(vocabulary: Vocabulary, as_json: bool) -> None:

@@ -23,7 +23,7 @@ def feature_collection(result: Result, colours: Mapping[str, Sequence[int]]) -> 
     """All objects of a result; ``colours`` gives (r, g, b) by label id."""
     features = [
         _feature(result, found, number, item, colours[found.label.id])
-        for found in result.founds
+        for found in result.distinct
         for number, item in enumerate(found.objects)
     ]
     return {"type": "FeatureCollection", "features": features}

@@ -2,12 +2,13 @@
 
 from pathsegmentor.imaging.draw import PALETTE, overlay, write_png
 from pathsegmentor.imaging.picture import Picture, check_mpp
-from pathsegmentor.imaging.read import read_picture
+from pathsegmentor.imaging.read import SMALLEST_SIDE, read_picture
 from pathsegmentor.imaging.resample import resize_labels, resize_pixels, resize_probability, scaled_size
 from pathsegmentor.imaging.tiling import Blender, Tile, plan_tiles
 
 __all__ = [
     "PALETTE",
+    "SMALLEST_SIDE",
     "Blender",
     "Picture",
     "Tile",

@@ -32,6 +32,7 @@ PALETTE: tuple[Colour, ...] = (
 )
 
 _SMALL_SIDE = 600
+_LEGEND_WIDTH = 480
 _BARS_UM = (5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 
 
@@ -39,6 +40,8 @@ def overlay(
     pixels: NDArray[np.uint8], layers: Sequence[Layer], mpp: tuple[float, float] | None = None
 ) -> NDArray[np.uint8]:
     """Contours of masks (H, W) on pixels (H, W, 3), with a legend below; (H', W', 3).
+
+    A narrow image gets white beside it, so that the legend can be read.
 
     ``layers`` are (legend text, mask, colour). Small images are enlarged so that lines stay thin.
     """
@@ -63,13 +66,14 @@ def _with_legend(
     font = ImageFont.load_default(size)
     row = round(size * 1.6)
     rows = len(entries) + (um_per_pixel is not None)
-    out = Image.new("RGB", (width, height + row * rows + size), "white")
+    wide = max(width, _LEGEND_WIDTH)
+    out = Image.new("RGB", (wide, height + row * rows + size), "white")
     out.paste(Image.fromarray(canvas), (0, 0))
     draw = ImageDraw.Draw(out)
     for i, (text, colour) in enumerate(entries):
         y = height + size // 2 + i * row
         draw.rectangle((size // 2, y + 2, size * 2, y + size), fill=colour, outline="black", width=1)
-        draw.text((size * 2.5, y), _fitting(text, font, width - size * 3), fill="black", font=font)
+        draw.text((size * 2.5, y), _fitting(text, font, wide - size * 3), fill="black", font=font)
     if um_per_pixel is not None:
         _scale_bar(draw, font, (size // 2, height + size // 2 + len(entries) * row), width, um_per_pixel)
     return np.asarray(out)
@@ -87,11 +91,12 @@ def _scale_bar(
     um = fitting[-1] if fitting else _BARS_UM[0]
     x, y = place
     length = round(um / um_per_pixel)
-    draw.rectangle((x, y + 6, x + length, y + 10), fill="black")
+    draw.rectangle((x, y + 6, x + length - 1, y + 10), fill="black")
     draw.text((x + length + 8, y), f"{um} um", fill="black", font=font)
 
 
 def _fitting(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: float) -> str:
+    text = " ".join(text.split())
     while len(text) > 4 and font.getlength(text) > width:
         text = text[:-4].rstrip() + "..."
     return text

@@ -25,8 +25,11 @@ FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP")
 MOST_PIXELS = 178_956_970
 SMALLEST_SIDE = 16
 
+_BITS, _PHOTOMETRIC, _DESCRIPTION, _SAMPLES, _PLANAR = 258, 262, 270, 277, 284  # TIFF tags
 _UNIT_UM = {2: 25_400.0, 3: 10_000.0}  # TIFF resolution units: inch, centimetre
 _OME_LENGTH = {"nm": 1e-3, "µm": 1.0, "um": 1.0, "μm": 1.0, "mm": 1e3}
+
+_TOO_LARGE = "{} needs more memory than there is; cut it into smaller images"
 
 
 def read_picture(path: Path | str, mpp: float | tuple[float, float] | None = None) -> Picture:
@@ -44,23 +47,31 @@ def read_picture(path: Path | str, mpp: float | tuple[float, float] | None = Non
     except BadInput:
         raise
     except UnidentifiedImageError as error:
-        raise BadInput(f"{path} is not an image; expected {', '.join(FORMATS)}") from error
+        raise BadInput(_unidentified(data, path)) from error
+    except Image.DecompressionBombError as error:
+        raise BadInput(f"{path} has more than {MOST_PIXELS:,} pixels; cut out a region") from error
     except MemoryError as error:
-        raise BadInput(f"{path} needs more memory than there is; cut it into smaller images") from error
+        raise BadInput(_TOO_LARGE.format(path)) from error
     except Exception as error:  # decoders raise many classes on broken files; all mean the same here
         raise BadInput(f"{path} is damaged or cut short: {_line(error)}") from error
     return Picture(pixels, given or scale, path.name, hashlib.sha256(data).hexdigest())
 
 
 def _bytes(path: Path) -> bytes:
-    if path.is_dir():
-        raise BadInput(f"{path} is a folder; give one image file")
     try:
+        if path.is_dir():
+            raise BadInput(f"{path} is a folder; give one image file")
+        if path.exists() and not path.is_file():
+            raise BadInput(f"{path} is a device or pipe; give one image file")
         data = path.read_bytes()
+    except BadInput:
+        raise
     except FileNotFoundError as error:
         raise BadInput(f"{path} does not exist") from error
+    except MemoryError as error:
+        raise BadInput(_TOO_LARGE.format(path)) from error
     except (OSError, ValueError) as error:
-        raise BadInput(f"{path} cannot be read: {_line(error)}") from error
+        raise BadInput(f"{path} cannot be read: {getattr(error, 'strerror', None) or _line(error)}") from error
     if not data:
         raise BadInput(f"{path} is empty")
     return data
@@ -69,11 +80,15 @@ def _bytes(path: Path) -> bytes:
 def _decode(data: bytes, path: Path) -> tuple[NDArray[np.uint8], tuple[float, float] | None]:
     with Image.open(io.BytesIO(data), formats=FORMATS) as image:
         _check_size(image, path)
+        _check_tiff(image, path)
         scale = _scale(image)
+        white_is_zero = getattr(image, "tag_v2", {}).get(_PHOTOMETRIC) == 0
+        # A TIFF is turned while it is loaded; a PNG may say its orientation only after the pixels.
+        turned = _is_turned(image)
         image.load()
-        turned = image.getexif().get(ExifTags.Base.Orientation, 1) >= 5
+        turned = turned or _is_turned(image)
         upright = ImageOps.exif_transpose(image)
-        pixels = np.ascontiguousarray(_rgb(upright, path))
+        pixels = np.ascontiguousarray(_rgb(upright, path, white_is_zero))
     if scale is not None and turned:
         scale = (scale[1], scale[0])
     return pixels, scale
@@ -87,10 +102,35 @@ def _check_size(image: Image.Image, path: Path) -> None:
         raise BadInput(f"{path} has {width} x {height} pixels; at least {SMALLEST_SIDE} a side are needed")
 
 
-def _rgb(image: Image.Image, path: Path) -> NDArray[np.uint8]:
+def _unidentified(data: bytes, path: Path) -> str:
+    if data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+        return f"{path} is a kind of TIFF that cannot be read, or damaged; save it as 8-bit RGB TIFF or PNG"
+    return f"{path} is not an image of a known kind; expected {', '.join(FORMATS)}"
+
+
+def _check_tiff(image: Image.Image, path: Path) -> None:
+    """Refuse what Pillow would read wrongly without a word."""
+    tags = getattr(image, "tag_v2", None)
+    if tags is None:
+        return
+    # Uncompressed planes of more than 8 bits come out as noise.
+    if tags.get(_PLANAR) == 2 and max(tags.get(_BITS, (1,))) > 8:
+        raise BadInput(f"{path} holds its colours as planes of more than 8 bits; save it as 8-bit RGB")
+    # Of channels on pages of their own only the first would be read, as if it were grey.
+    channels = re.search(r'SizeC="([0-9]+)"', str(tags.get(_DESCRIPTION, "")))
+    if channels and int(channels[1]) > 1 and tags.get(_SAMPLES, 1) == 1:
+        raise BadInput(f"{path} holds its {channels[1]} channels on separate pages; save it as RGB")
+
+
+def _is_turned(image: Image.Image) -> bool:
+    return image.getexif().get(ExifTags.Base.Orientation, 1) >= 5
+
+
+def _rgb(image: Image.Image, path: Path, white_is_zero: bool) -> NDArray[np.uint8]:
     mode = image.mode
     if mode.startswith("I;16") or mode == "I":
-        return _from_16_bit(np.asarray(image), path)
+        values = np.asarray(image)
+        return _from_16_bit(65_535 - values.astype(np.int64) if white_is_zero else values, path)
     if mode == "F":
         raise BadInput(f"{path} holds floating-point values; save it as 8-bit RGB")
     if mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
@@ -105,6 +145,8 @@ def _from_16_bit(values: NDArray[np.generic], path: Path) -> NDArray[np.uint8]:
     wide = values.astype(np.int64)
     if wide.min() < 0 or wide.max() > 65_535:
         raise BadInput(f"{path} holds values outside 16 bits; save it as 8-bit RGB")
+    if 0 < wide.max() < 256:
+        raise BadInput(f"{path} holds 8-bit values in 16 bits and would be black; save it as 8-bit RGB")
     grey = (wide // 257).astype(np.uint8)
     return np.repeat(grey[..., None], 3, axis=2)
 
@@ -115,7 +157,7 @@ def _scale(image: Image.Image) -> tuple[float, float] | None:
     if tags is None:
         dpi = image.info.get("dpi")
         return _per_inch(dpi) if dpi else None
-    description = str(tags.get(270, ""))
+    description = str(tags.get(_DESCRIPTION, ""))
     ome = _ome_scale(description)
     if ome:
         return ome

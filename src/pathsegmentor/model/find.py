@@ -25,22 +25,32 @@ def bundled() -> dict[str, Path]:
 def find_model(name: str, device: str = "cpu") -> Model:
     """Load a bundled model by name, a model folder by path, or a Hub repository by ``owner/name``."""
     check_device(device)
+    shown, folder = find_folder(name)
+    return load_model(folder, shown, device)
+
+
+def find_folder(name: str) -> tuple[str, Path]:
+    """The model's own name and its folder; raises ``BadModel`` if the name means none."""
     inside = bundled()
     if name in inside:
-        return load_model(inside[name], name, device)
+        return name, inside[name]
     folder = Path(name)
-    if folder.is_dir():
-        return load_model(folder, folder.resolve().name, device)
-    if _HUB_ID.fullmatch(name) and not folder.exists():
-        return load_model(_from_hub(name), name, device)
+    try:
+        if folder.is_dir():
+            return folder.resolve().name, folder
+        if _HUB_ID.fullmatch(name) and not folder.exists():
+            return name, _from_hub(name)
+    except (OSError, ValueError) as error:  # a name that no file can have
+        raise BadModel(f"unknown model '{name[:80]}': {getattr(error, 'strerror', None) or error}") from error
     raise BadModel(f"unknown model '{name}'; bundled: {', '.join(inside) or 'none'}; or give a model folder")
 
 
 def check_device(device: str) -> None:
-    """Raise ``BadInput`` if torch cannot use the device on this machine."""
+    """Raise ``BadInput`` if torch cannot compute on the device on this machine."""
     try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        # Only a value that comes back proves it: the meta device takes everything and returns nothing.
+        torch.zeros(1, device=device).item()
+    except Exception as error:  # each kind of device fails in its own class
         raise BadInput(f"device '{device}' is not available here; use --device cpu") from error
 
 

@@ -85,11 +85,18 @@ def check_sums(folder: Path) -> dict[str, str]:
     sums = folder / SUMS
     if not sums.is_file():
         raise BadModel(f"{folder} has no {SUMS}; a model folder lists the hashes of its files there")
+    try:
+        return _checked(folder, sums.read_text(encoding="utf-8", errors="replace").splitlines())
+    except OSError as error:
+        raise BadModel(f"{folder} cannot be read: {error.strerror or error}") from error
+
+
+def _checked(folder: Path, lines: list[str]) -> dict[str, str]:
     known: dict[str, str] = {}
-    for line in sums.read_text(encoding="utf-8", errors="replace").splitlines():
+    for line in lines:
         digest, _, name = line.partition("  ")
         if not name or Path(name).name != name:
-            raise BadModel(f"{sums}: '{line[:80]}' is no line of the form 'HASH  FILE'")
+            raise BadModel(f"{folder / SUMS}: '{line[:80]}' is no line of the form 'HASH  FILE'")
         known[name] = digest
     for name in (*REQUIRED, *(n for n in known if n not in REQUIRED)):
         path = folder / name

@@ -82,6 +82,14 @@ class Result:
     encode_seconds: float
     version: str
 
+    @property
+    def distinct(self) -> tuple[Found, ...]:
+        """One answer per label: of prompts that mean the same, the first."""
+        first: dict[str, Found] = {}
+        for found in self.founds:
+            first.setdefault(found.label.id, found)
+        return tuple(first.values())
+
     def to_dict(self, masks: list[str] | None = None) -> dict[str, Any]:
         """Plain values for ``--json``; ``masks`` are the written paths, one per prompt."""
         paths: list[str | None] = [None] * len(self.founds) if masks is None else list(masks)

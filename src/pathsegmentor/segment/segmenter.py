@@ -21,6 +21,7 @@ from torch.nn import functional as F
 from pathsegmentor import __version__
 from pathsegmentor.errors import BadInput
 from pathsegmentor.imaging import (
+    SMALLEST_SIDE,
     Blender,
     Picture,
     Tile,
@@ -44,14 +45,18 @@ KEPT_TILES = 64
 # Pixels of all probability maps held at a time.
 HELD_PIXELS = 200_000_000
 STRIDE = 32
+# An image is enlarged at most this often a side, and to at most so many pixels: beyond, there is nothing to see.
+MOST_ENLARGED = 16
+MOST_SCALED_PIXELS = 1_000_000_000
 
 
 @dataclass
 class EncodedImage:
-    """A picture and the tiles of it that were encoded so far, by scale (um per pixel)."""
+    """A picture and the tiles of it that one model has encoded so far, by scale (um per pixel)."""
 
     picture: Picture
     mpp: tuple[float, float]
+    weights_sha256: str = ""
     kept: dict[float, list[tuple[Tile, ImageMemory]]] = field(default_factory=dict)
     seconds: float = 0.0
 
@@ -82,26 +87,25 @@ class Segmenter:
         """
         scale = check_mpp(mpp) if mpp is not None else None
         picture = _picture(image)
-        scale = scale or picture.mpp
+        if scale is None and picture.mpp is not None:
+            scale = check_mpp(picture.mpp)
         if scale is None:
             raise BadInput(
                 f"{picture.source}: the file does not say its scale; add --mpp (um per pixel):"
                 " 0.25 for 40x, 0.5 for 20x, 1.0 for 10x"
             )
-        return EncodedImage(picture, scale)
+        return EncodedImage(picture, scale, self.model.weights_sha256)
 
     def segment(self, encoded: EncodedImage, prompts: str | Sequence[str], threshold: float | None = None) -> Result:
         """Answer all prompts; each is answered as if it had been asked alone.
 
         Raises ``BadPrompt`` for words this model does not know, before anything is computed.
         """
+        if encoded.weights_sha256 != self.model.weights_sha256:
+            raise BadInput("the image was encoded by another model; call encode_image of this one")
         asked = [prompts] if isinstance(prompts, str) else list(prompts)
-        if not asked:
-            raise BadInput("no prompt given; say what to segment, for instance 'glands in colon'")
-        cut = self.model.config.threshold if threshold is None else threshold
-        if not 0 <= cut <= 1:  # also refuses nan
-            raise BadInput(f"threshold {cut} is not between 0 and 1")
-        candidates = [self.model.vocabulary.resolve(words) for words in asked]
+        cut = self.threshold(threshold)
+        candidates = self.understand(asked)
         distinct = {c.label.id: c for c in candidates}
         found = {
             label: self._found(distinct[label], probability, presence, seconds, cut, encoded.mpp)
@@ -126,6 +130,20 @@ class Segmenter:
             version=__version__,
         )
 
+    def understand(self, prompts: str | Sequence[str]) -> list[Candidate]:
+        """The label each prompt means; raises ``BadPrompt`` for words this model does not know."""
+        asked = [prompts] if isinstance(prompts, str) else list(prompts)
+        if not asked:
+            raise BadInput("no prompt given; say what to segment, for instance 'glands in colon'")
+        return [self.model.vocabulary.resolve(words, self.model.name) for words in asked]
+
+    def threshold(self, asked: float | None = None) -> float:
+        """The probability that counts as inside: the asked one, or the model's."""
+        cut = self.model.config.threshold if asked is None else asked
+        if not 0 <= cut <= 1:  # also refuses nan
+            raise BadInput(f"threshold {cut} is not between 0 and 1")
+        return cut
+
     def probabilities(
         self, encoded: EncodedImage, labels: Sequence[str]
     ) -> Iterator[tuple[str, NDArray[np.float32], float, float]]:
@@ -134,7 +152,10 @@ class Segmenter:
         Labels of one scale share the encoded tiles; in a large image only a few are held at once.
         """
         config, picture = self.model.config, encoded.picture
-        for mpp in sorted({config.mpp_of(label) for label in labels}):
+        scales = sorted({config.mpp_of(label) for label in labels})
+        for mpp in scales:
+            _check_scale(encoded, mpp)
+        for mpp in scales:
             here = [label for label in labels if config.mpp_of(label) == mpp]
             height, width = scaled_size(picture.height, picture.width, encoded.mpp, mpp)
             at_once = max(int(HELD_PIXELS // (height * width)), 1)
@@ -248,8 +269,28 @@ def _picture(image: Image) -> Picture:
     if isinstance(image, np.ndarray):
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
             raise BadInput(f"expected (H, W, 3) uint8 RGB, found {image.shape} {image.dtype}")
+        if min(image.shape[:2]) < SMALLEST_SIDE:
+            raise BadInput(
+                f"the array has {image.shape[1]} x {image.shape[0]} pixels; at least {SMALLEST_SIDE} a side are needed"
+            )
         return Picture(np.ascontiguousarray(image), None, "array", None)
     return read_picture(Path(image))
+
+
+def _check_scale(encoded: EncodedImage, mpp: float) -> None:
+    """Refuse to enlarge an image so far that it needs more memory than any answer is worth."""
+    picture = encoded.picture
+    height, width = scaled_size(picture.height, picture.width, encoded.mpp, mpp)
+    if max(encoded.mpp) > MOST_ENLARGED * mpp:
+        raise BadInput(
+            f"{picture.source}: at {max(encoded.mpp):g} um per pixel this cannot be seen; the model looks for it at"
+            f" {mpp:g}, and at most {MOST_ENLARGED * mpp:.3g} will do; check --mpp"
+        )
+    if height * width > MOST_SCALED_PIXELS:
+        raise BadInput(
+            f"{picture.source}: brought to the model's {mpp:g} um per pixel it has {width} x {height} pixels,"
+            f" more than {MOST_SCALED_PIXELS:,}; check --mpp, or cut out a region"
+        )
 
 
 def _whole(side: int) -> int:

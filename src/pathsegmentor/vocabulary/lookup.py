@@ -22,6 +22,7 @@ SYNONYM = 0.93
 OTHER_STRUCTURE = 0.88
 ANY_ORGAN = 0.9
 PARTLY = 0.5
+PART_SAID = "only part of its words were said"
 
 
 @dataclass(frozen=True)
@@ -56,16 +57,17 @@ class Lookup:
             return Query(words, "found", (Candidate(exact, 1.0, "the label itself"),))
         reading = self._lexicon.read(plain)
         if reading.negated:
-            return self._unknown(words, plain, (reading.negated,))
+            return self._unknown(words, plain, (reading.negated,), reading.regions)
         if reading.unknown or not (reading.objects or reading.structures):
-            return self._unknown(words, plain, reading.unknown)
+            return self._unknown(words, plain, reading.unknown, reading.regions)
         found = [c for label in self._labels if (c := self._candidate(label, reading)) is not None]
         found = _nearest_organ(found, reading)
         if not found:
-            return self._unknown(words, plain, ())
+            return self._unknown(words, plain, (), reading.regions)
         found.sort(key=lambda c: (-c.score, c.label.id))
         tie = TIE_IF_COMPLETE if reading.regions and reading.structures else TIE
-        ambiguous = len(found) > 1 and found[1].score >= found[0].score - tie
+        close = len(found) > 1 and found[1].score >= found[0].score - tie
+        ambiguous = close or PART_SAID in found[0].reason
         return Query(words, "ambiguous" if ambiguous else "found", tuple(found))
 
     def _candidate(self, label: Label, reading: Reading) -> Candidate | None:
@@ -80,6 +82,8 @@ class Lookup:
             if len(organs) > 1:
                 continue
             structures = reading.structures - phrase.words
+            if "nuclei" in structures and label.structure.lower() == "tissue":
+                continue  # an area is no stand-in for the nuclei in it
             needed = phrase.words - {region, *reading.structure_words}
             asked = reading.objects - {region} if region in phrase.words else reading.objects
             if not asked <= phrase.words or (not asked and needed):
@@ -97,16 +101,20 @@ class Lookup:
         texts = [kind, *self._lexicon.aliases_of(kind)]
         return [_Phrase(frozenset(self._lexicon.stems(t)), i == 0, t) for i, t in enumerate(texts)]
 
-    def _unknown(self, words: str, plain: str, not_understood: tuple[str, ...]) -> Query:
-        """The nearest labels by spelling, as suggestions."""
+    def _unknown(self, words: str, plain: str, not_understood: tuple[str, ...], regions: set[str]) -> Query:
+        """The nearest labels as suggestions: those of the organ that was named, then by spelling."""
         flat = self._flat(plain)
 
         def closeness(label: Label) -> float:
             forms = (label.object_type.lower(), f"{label.object_type} {label.region}".lower())
-            return max(SequenceMatcher(None, flat, form).ratio() for form in forms)
+            spelling = max(SequenceMatcher(None, flat, form).ratio() for form in forms)
+            return (spelling + (label.region.lower() in regions)) / 4
 
         near = sorted(self._labels, key=lambda label: (-closeness(label), label.id))[:5]
-        candidates = tuple(Candidate(x, round(closeness(x) / 2, 3), "similar spelling") for x in near)
+        candidates = tuple(
+            Candidate(x, round(closeness(x), 3), "same organ" if x.region.lower() in regions else "similar spelling")
+            for x in near
+        )
         return Query(words, "unknown", candidates, not_understood)
 
     @staticmethod
@@ -131,7 +139,7 @@ def _scored(
     if not phrase.own:
         score *= SYNONYM
     if covered < 1:
-        reasons.append("only part of its words were said")
+        reasons.append(PART_SAID)
     if structures and label.structure.lower() not in structures:
         score *= OTHER_STRUCTURE
         reasons.append(f"as {label.structure.lower()}, since no {min(structures)} label fits")

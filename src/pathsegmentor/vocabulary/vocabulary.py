@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import cached_property
 from importlib.resources import files
 
@@ -44,16 +45,27 @@ class Vocabulary:
         """What the words mean here; raises ``BadPrompt`` only for empty or endless ones."""
         return self._lookup(words)
 
-    def resolve(self, words: str) -> Candidate:
-        """The best candidate; raises ``BadPrompt`` with the nearest labels if the words are unknown."""
+    def resolve(self, words: str, model: str | None = None) -> Candidate:
+        """The best candidate; its reason names a second one that is as likely meant.
+
+        Raises ``BadPrompt`` with the nearest labels if the words are unknown; ``model`` is whose labels these
+        are, for the message.
+        """
         query = self.look_up(words)
-        if query.status != "unknown":
-            return query.candidates[0]
+        if query.status == "unknown":
+            raise self._refusal(query, model)
+        best, *others = query.candidates
+        if query.status == "ambiguous" and others:
+            return replace(best, reason=f"{best.reason}; could also mean {others[0].label.id}")
+        return best
+
+    def _refusal(self, query: Query, model: str | None) -> BadPrompt:
         near = [candidate.label.id for candidate in query.candidates[:3]]
         why = f" (not understood: {', '.join(query.not_understood)})" if query.not_understood else ""
-        raise BadPrompt(
-            f"'{' '.join(words.split())}' names nothing this model knows{why};"
-            f" nearest: {', '.join(near)}; all labels: pathsegmentor prompts",
+        known, limit = ("this vocabulary", "") if model is None else (f"model {model}", f" --model {model}")
+        return BadPrompt(
+            f"'{' '.join(query.words.split())}' names nothing {known} knows{why};"
+            f" nearest: {', '.join(near)}; all {len(self)} labels: pathsegmentor prompts{limit}",
             near,
         )
 
