@@ -440,6 +440,9 @@ def test_truncated_images_are_named_in_every_form(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"a\.png is damaged"):
         read_one(tmp_path)
     (tmp_path / "images.csv").unlink()
+    with pytest.raises(BadInput, match=r"a\.png is damaged"):
+        read_one(tmp_path)
+    path.write_bytes(path.read_bytes()[:20])
     assert len(told(tmp_path)) == 1 and "a.png is damaged" in told(tmp_path)[0]
 
 

@@ -20,6 +20,7 @@ from pathsegmentor.imaging import (
     overlay,
     plan_tiles,
     read_picture,
+    read_scale,
     resize_labels,
     resize_pixels,
     resize_probability,
@@ -78,6 +79,19 @@ def test_scale_from_tags(tmp_path: Path) -> None:
     assert read_picture(tmp_path / "b.ome.tif", mpp=1.0).mpp == (1.0, 1.0)
     path = saved(tmp_path / "c.png", Image.fromarray(RGB), dpi=(72, 72))
     assert read_picture(path).mpp is None, "a screen's 72 dpi is no microscope's scale"
+
+
+def test_scale_is_read_without_the_pixels(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, RGB, resolution=(40_000, 20_000), resolutionunit="CENTIMETER", compression="zlib")
+    assert read_scale(path) == read_picture(path).mpp == pytest.approx((0.25, 0.5))
+    whole = saved(tmp_path / "b.png", Image.fromarray(RGB), dpi=(50_800, 50_800)).read_bytes()
+    (tmp_path / "cut.png").write_bytes(whole[: len(whole) // 2])
+    assert read_scale(tmp_path / "cut.png") == pytest.approx((0.5, 0.5))
+    assert read_scale(saved(tmp_path / "c.png", Image.fromarray(RGB))) is None
+    (tmp_path / "words.png").write_text("no image")
+    with pytest.raises(BadInput, match="not an image"):
+        read_scale(tmp_path / "words.png")
 
 
 @pytest.mark.parametrize("value", [0.0, -1.0, float("nan"), float("inf"), 5000.0, 0.001])

@@ -32,7 +32,7 @@ from pathsegmentor.data.layout import UM_AT_40X, known_split, read_layout, sourc
 from pathsegmentor.data.record import Annotated, Item, Licence, MaskArray, Pixels, Problem, Source
 from pathsegmentor.errors import BadInput
 from pathsegmentor.imaging.picture import check_mpp
-from pathsegmentor.imaging.read import read_picture
+from pathsegmentor.imaging.read import read_scale
 from pathsegmentor.vocabulary import Label
 
 DESCRIPTION = "pathseg.yaml"
@@ -298,7 +298,7 @@ def _scale(image: Path, told: str, given: float) -> float:
             return check_mpp(float(told))[0]
         except ValueError as error:  # BadInput is one of them
             raise BadInput(f"images.csv: mpp '{told}' of {image.name} is no scale in um per pixel") from error
-    found = read_picture(image).mpp
+    found = read_scale(image)
     if found:
         return float(np.sqrt(found[0] * found[1]))
     if given:

@@ -2,7 +2,7 @@
 
 from pathsegmentor.imaging.draw import PALETTE, overlay, write_png
 from pathsegmentor.imaging.picture import Picture, check_mpp
-from pathsegmentor.imaging.read import SMALLEST_SIDE, read_picture
+from pathsegmentor.imaging.read import SMALLEST_SIDE, read_picture, read_scale
 from pathsegmentor.imaging.resample import resize_labels, resize_pixels, resize_probability, scaled_size
 from pathsegmentor.imaging.tiling import Blender, Tile, plan_tiles
 
@@ -16,6 +16,7 @@ __all__ = [
     "overlay",
     "plan_tiles",
     "read_picture",
+    "read_scale",
     "resize_labels",
     "resize_pixels",
     "resize_probability",

@@ -57,6 +57,22 @@ def read_picture(path: Path | str, mpp: float | tuple[float, float] | None = Non
     return Picture(pixels, given or scale, path.name, hashlib.sha256(data).hexdigest())
 
 
+def read_scale(path: Path) -> tuple[float, float] | None:
+    """Um per pixel (x, y) of the stored pixels as the file says it, without decoding them.
+
+    None if the file does not say, or is too large to be opened; raises ``BadInput`` if it is no image.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(path, formats=FORMATS) as image:
+                return _scale(image)
+    except Image.DecompressionBombError:
+        return None
+    except Exception as error:  # decoders raise many classes on broken files
+        raise BadInput(f"{path} is damaged or not an image: {_line(error)}") from error
+
+
 def _bytes(path: Path) -> bytes:
     try:
         if path.is_dir():
