@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageFont
+from PIL import Image
 
 from pathsegmentor.data.build import Settings, Wish, build
 from pathsegmentor.data.pathseg import PathSeg
 from pathsegmentor.data.sample import Sample
-from pathsegmentor.data.sheet import FONT, HEAD, MARGIN, TILE, _fitting, contact_sheet, outlined, spread, tile
+from pathsegmentor.data.sheet import FONT, HEAD, MARGIN, TILE, contact_sheet, spread, tile
 from pathsegmentor.data.sources import source
 from pathsegmentor.errors import BadInput
 from pathsegmentor.imaging.draw import PALETTE
@@ -20,12 +20,6 @@ from tests.cli.conftest import Done, here  # noqa: F401
 from tests.data.made import GLAND, conic, glas
 
 GREY = np.full((200, 200, 3), 180, np.uint8)
-
-
-def box(top: int, left: int, side: int) -> np.ndarray:
-    mask = np.zeros((200, 200), bool)
-    mask[top : top + side, left : left + side] = True
-    return mask
 
 
 def where(drawn: np.ndarray, colour: tuple[int, int, int]) -> np.ndarray:
@@ -38,28 +32,6 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     wishes = [Wish(source("glas"), glas(folder / "glas")), Wish(source("conic2022"), conic(folder / "conic"))]
     build(wishes, folder / "out", Settings())
     return folder / "out"
-
-
-def test_an_outline_runs_along_the_border_of_its_mask() -> None:
-    drawn = outlined(GREY, [box(60, 80, 50)])
-    line = where(drawn, PALETTE[0])
-    rows, columns = np.nonzero(line)
-    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (59, 110, 79, 130)
-    assert (drawn[64:106, 84:126] == 180).all() and (drawn[:57] == 180).all()
-    assert (GREY == 180).all()
-
-
-def test_labels_with_the_same_outline_are_both_seen() -> None:
-    drawn = outlined(GREY, [box(60, 60, 80), box(60, 60, 80), box(5, 5, 30)])
-    first, second, third = (where(drawn, PALETTE[i]) for i in range(3))
-    assert first.sum() > 300 and 0.5 < first.sum() / second.sum() < 2
-    assert third.sum() == where(outlined(GREY, [box(5, 5, 30)]), PALETTE[0]).sum()
-
-
-def test_the_border_of_the_image_is_no_outline() -> None:
-    drawn = outlined(GREY, [box(0, 0, 200)])
-    assert (drawn == 180).all()
-    assert (outlined(GREY, []) == GREY).all()
 
 
 def test_a_tile_shows_image_outline_and_one_line_per_label() -> None:
@@ -76,13 +48,6 @@ def test_a_tile_shows_image_outline_and_one_line_per_label() -> None:
     assert where(legend, PALETTE[0]).sum() > 50 and (legend < 100).all(axis=-1).sum() > 100
     many = {f"colon-tissue-kind {i}": mask for i in range(15)}
     assert tile(Sample("glas", "name", (0.25, 0.25), pixels, many)).shape[0] > one.shape[0] + 14 * FONT
-
-
-def test_a_long_name_keeps_its_ends_and_fits() -> None:
-    font = ImageFont.load_default(FONT)
-    short = _fitting("tcga: " + "long " * 40 + "-x1024-y0", font, 300)
-    assert font.getlength(short) <= 300 and short.startswith("tcga: ") and short.endswith("-x1024-y0")
-    assert _fitting("short", font, 300) == "short"
 
 
 def test_sources_take_turns_and_new_labels_come_first(built: Path) -> None:

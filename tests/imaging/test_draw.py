@@ -6,10 +6,56 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import ImageFont
 
 from pathsegmentor.imaging import overlay
+from pathsegmentor.imaging.draw import PALETTE, fitting, outlined
 
 GREEN = (0, 220, 90)
+GREY = np.full((200, 200, 3), 180, np.uint8)
+
+
+def box(top: int, left: int, side: int) -> np.ndarray:
+    mask = np.zeros((200, 200), bool)
+    mask[top : top + side, left : left + side] = True
+    return mask
+
+
+def layers(*masks: np.ndarray) -> list[tuple[np.ndarray, tuple[int, int, int]]]:
+    return list(zip(masks, PALETTE, strict=False))
+
+
+def where(drawn: np.ndarray, colour: tuple[int, int, int]) -> np.ndarray:
+    return (drawn == np.array(colour)).all(axis=-1)
+
+
+def test_an_outline_runs_along_the_border_of_its_mask() -> None:
+    drawn = outlined(GREY, layers(box(60, 80, 50)), 2)
+    line = where(drawn, PALETTE[0])
+    rows, columns = np.nonzero(line)
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (59, 110, 79, 130)
+    assert (drawn[64:106, 84:126] == 180).all() and (drawn[:57] == 180).all()
+    assert (GREY == 180).all()
+
+
+def test_labels_with_the_same_outline_are_both_seen() -> None:
+    drawn = outlined(GREY, layers(box(60, 60, 80), box(60, 60, 80), box(5, 5, 30)), 2)
+    first, second, third = (where(drawn, PALETTE[i]) for i in range(3))
+    assert first.sum() > 300 and 0.5 < first.sum() / second.sum() < 2
+    assert third.sum() == where(outlined(GREY, layers(box(5, 5, 30)), 2), PALETTE[0]).sum()
+
+
+def test_the_border_of_the_image_is_no_outline() -> None:
+    drawn = outlined(GREY, layers(box(0, 0, 200)), 2)
+    assert (drawn == 180).all()
+    assert (outlined(GREY, [], 2) == GREY).all()
+
+
+def test_a_long_name_keeps_its_ends_and_fits() -> None:
+    font = ImageFont.load_default(12)
+    short = fitting("tcga: " + "long " * 40 + "-x1024-y0", font, 300)
+    assert font.getlength(short) <= 300 and short.startswith("tcga: ") and short.endswith("-x1024-y0")
+    assert fitting("short", font, 300) == "short"
 
 
 def bar(picture: np.ndarray, tissue: int) -> int:

@@ -14,14 +14,12 @@ from PIL import Image, ImageDraw, ImageFont
 from pathsegmentor.data.pathseg import Entry, PathSeg
 from pathsegmentor.data.sample import Sample
 from pathsegmentor.errors import BadInput
-from pathsegmentor.imaging.draw import PALETTE, Colour, write_png
+from pathsegmentor.imaging.draw import PALETTE, Colour, fitting, outlined, write_png
 from pathsegmentor.vocabulary import Label
 
 # In pixels of the sheet.
 TILE, MARGIN, HEAD, LINE, FONT = 420, 10, 26, 18, 12
 COLUMNS = 4
-DASH = 12
-HALO = (20, 20, 20)
 
 
 def contact_sheet(
@@ -78,42 +76,19 @@ def tile(sample: Sample) -> NDArray[np.uint8]:
     # Outlined at twice the size, so that thin nuclei keep their outline apart from their inside.
     twice = cv2.resize(sample.pixels, (2 * side, 2 * side), interpolation=cv2.INTER_AREA)
     masks = [_resized(sample.masks[label], 2 * side) for label in labels]
-    drawn = cv2.resize(outlined(np.asarray(twice, np.uint8), masks), (side, side), interpolation=cv2.INTER_AREA)
+    layers = [(mask, _colour(i)) for i, mask in enumerate(masks)]
+    drawn = cv2.resize(outlined(np.asarray(twice, np.uint8), layers, 2), (side, side), interpolation=cv2.INTER_AREA)
 
     out = Image.new("RGB", (TILE, HEAD + side + LINE * len(labels) + 2 * MARGIN), "white")
     out.paste(Image.fromarray(np.asarray(drawn, np.uint8)), (MARGIN, HEAD))
     draw, font = ImageDraw.Draw(out), ImageFont.load_default(FONT)
-    draw.text((MARGIN, HEAD - LINE), _fitting(f"{sample.source}: {sample.name}", font, side), "black", font)
+    draw.text((MARGIN, HEAD - LINE), fitting(f"{sample.source}: {sample.name}", font, side), "black", font)
     for i, label in enumerate(labels):
         y = HEAD + side + MARGIN // 2 + i * LINE
         draw.rectangle((MARGIN, y + 3, MARGIN + FONT, y + FONT), fill=_colour(i), outline="black")
         left = MARGIN + 2 * FONT
-        draw.text((left, y), _fitting(Label.from_id(label).prompt, font, TILE - left), "black", font)
+        draw.text((left, y), fitting(Label.from_id(label).prompt, font, TILE - left), "black", font)
     return np.asarray(out)
-
-
-def outlined(pixels: NDArray[np.uint8], masks: Sequence[NDArray[np.bool_]]) -> NDArray[np.uint8]:
-    """Contours of masks (H, W) on pixels (H, W, 3); where several run along each other, they take turns."""
-    cross = np.ones((3, 3), np.uint8)
-    edges = [_edge(mask) for mask in masks]
-    canvas = pixels.copy()
-    if not edges:
-        return canvas
-    lines = np.stack([cv2.dilate(edge, cross) for edge in edges]) > 0  # (labels, H, W), 3 pixels wide
-    anywhere = lines.any(axis=0)
-    canvas[(cv2.dilate(anywhere.astype(np.uint8), cross) > 0) & ~anywhere] = HALO
-    y, x = np.nonzero(anywhere)
-    owners = lines[:, y, x]
-    turn = (x + y) // DASH % owners.sum(axis=0)
-    owner = np.argmax(np.cumsum(owners, axis=0) > turn, axis=0)
-    canvas[y, x] = np.array([_colour(i) for i in range(len(masks))], np.uint8)[owner]
-    return canvas
-
-
-def _edge(mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """The outermost pixels inside a mask; the border of the image is none."""
-    inside = mask.astype(np.uint8)
-    return inside - cv2.erode(inside, np.ones((3, 3), np.uint8), borderType=cv2.BORDER_REPLICATE)
 
 
 def _resized(mask: NDArray[np.bool_], side: int) -> NDArray[np.bool_]:
@@ -122,12 +97,3 @@ def _resized(mask: NDArray[np.bool_], side: int) -> NDArray[np.bool_]:
 
 def _colour(i: int) -> Colour:
     return PALETTE[i % len(PALETTE)]
-
-
-def _fitting(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: float) -> str:
-    """The text, shortened in its middle until it fits."""
-    short, keep = text, len(text)
-    while keep > 4 and font.getlength(short) > width:
-        keep -= 2
-        short = f"{text[: keep // 2]}...{text[len(text) - keep // 2 :]}"
-    return short

@@ -32,6 +32,8 @@ PALETTE: tuple[Colour, ...] = (
 )
 
 _SMALL_SIDE = 600
+_SEAM: Colour = (20, 20, 20)
+_DASH = 8
 _LEGEND_WIDTH = 480
 _BARS_UM = (5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 
@@ -48,14 +50,40 @@ def overlay(
     height, width = pixels.shape[:2]
     zoom = max(1, -(-_SMALL_SIDE // max(height, width)))
     canvas = cv2.resize(pixels, (width * zoom, height * zoom), interpolation=cv2.INTER_LINEAR)
-    line = max(1, round(max(canvas.shape[:2]) / 700))
-    for _, mask, colour in layers:
-        grown = np.repeat(np.repeat(mask.astype(np.uint8), zoom, axis=0), zoom, axis=1)
-        contours, _ = cv2.findContours(grown, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
-        cv2.drawContours(canvas, contours, -1, (20, 20, 20), line + 1, cv2.LINE_AA)
-        cv2.drawContours(canvas, contours, -1, colour, line, cv2.LINE_AA)
+    line = max(2, round(max(canvas.shape[:2]) / 600))
+    grown = [(np.repeat(np.repeat(mask, zoom, axis=0), zoom, axis=1), colour) for _, mask, colour in layers]
+    drawn = outlined(np.asarray(canvas, np.uint8), grown, line)
     scale = None if mpp is None else mpp[0] / zoom
-    return _with_legend(np.asarray(canvas, np.uint8), [(t, c) for t, _, c in layers], scale)
+    return _with_legend(drawn, [(t, c) for t, _, c in layers], scale)
+
+
+def outlined(
+    pixels: NDArray[np.uint8], layers: Sequence[tuple[NDArray[np.bool_], Colour]], line: int
+) -> NDArray[np.uint8]:
+    """Contours of masks (H, W) on pixels (H, W, 3), about ``line`` wide, with a dark seam.
+
+    Where several run along each other they take turns, so that none hides another.
+    """
+    places = [np.flatnonzero(_edge(mask, line)) for mask, _ in layers]
+    owners = np.zeros(pixels.shape[:2], np.uint8)
+    for place in places:
+        owners.flat[place] += 1
+    canvas = pixels.copy()
+    canvas[(cv2.dilate(owners, np.ones((3, 3), np.uint8)) > 0) & (owners == 0)] = _SEAM
+    passed = np.zeros(owners.size, np.uint8)
+    for place, (_, colour) in zip(places, layers, strict=True):
+        y, x = np.divmod(place, pixels.shape[1])
+        mine = passed[place] == (x + y) // (_DASH * line) % owners.flat[place]
+        canvas[y[mine], x[mine]] = colour
+        passed[place] += 1
+    return canvas
+
+
+def _edge(mask: NDArray[np.bool_], line: int) -> NDArray[np.uint8]:
+    """The outermost pixels inside a mask, thickened to the line; the border of the image is none."""
+    inside = mask.astype(np.uint8)
+    edge = inside - cv2.erode(inside, np.ones((3, 3), np.uint8), borderType=cv2.BORDER_REPLICATE)
+    return np.asarray(cv2.dilate(edge, np.ones((2 * line - 1, 2 * line - 1), np.uint8)), np.uint8)
 
 
 def _with_legend(
@@ -73,7 +101,7 @@ def _with_legend(
     for i, (text, colour) in enumerate(entries):
         y = height + size // 2 + i * row
         draw.rectangle((size // 2, y + 2, size * 2, y + size), fill=colour, outline="black", width=1)
-        draw.text((size * 2.5, y), _fitting(text, font, wide - size * 3), fill="black", font=font)
+        draw.text((size * 2.5, y), fitting(text, font, wide - size * 3), fill="black", font=font)
     if um_per_pixel is not None:
         _scale_bar(draw, font, (size // 2, height + size // 2 + len(entries) * row), width, um_per_pixel)
     return np.asarray(out)
@@ -95,11 +123,14 @@ def _scale_bar(
     draw.text((x + length + 8, y), f"{um} um", fill="black", font=font)
 
 
-def _fitting(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: float) -> str:
-    text = " ".join(text.split())
-    while len(text) > 4 and font.getlength(text) > width:
-        text = text[:-4].rstrip() + "..."
-    return text
+def fitting(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: float) -> str:
+    """The text on one line, shortened in its middle until it is no wider than ``width`` pixels."""
+    whole = " ".join(text.split())
+    short, keep = whole, len(whole)
+    while keep > 4 and font.getlength(short) > width:
+        keep -= 2
+        short = f"{whole[: keep // 2]}...{whole[len(whole) - keep // 2 :]}"
+    return short
 
 
 def write_png(path: Path, array: NDArray[np.uint8]) -> None:
