@@ -17,7 +17,7 @@ from pathlib import Path
 
 SMALL = Path(__file__).parents[1] / "tests" / "data" / "small" / "ebhi"
 RESULT = Path(__file__).parent / "results" / "pathseg_build.md"
-FEW, MANY = 128, 1280
+FEW, MANY = 64, 640
 
 
 def copies(folder: Path, count: int) -> Path:

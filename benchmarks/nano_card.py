@@ -8,11 +8,13 @@ fills ``benchmarks/nano_card.md`` and writes the card into the model folder.
 from __future__ import annotations
 
 import json
+import math
 import sys
 from pathlib import Path
 from typing import Any
 
 import yaml
+from safetensors import safe_open
 
 from pathsegmentor.atomic import whole_file
 from pathsegmentor.model.find import bundled
@@ -51,7 +53,14 @@ def table(scores: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def card(scores: dict[str, Any]) -> str:
+def sizes(weights: Path) -> dict[str, str]:
+    """Millions of parameters and of bytes."""
+    with safe_open(weights, "np") as file:
+        count = sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118
+    return {"parameters": f"{count / 1e6:.1f}", "megabytes": f"{weights.stat().st_size / 1e6:.1f}"}
+
+
+def card(scores: dict[str, Any], weights: Path) -> str:
     """The whole card: front matter and text."""
     front = {
         "license": "cc-by-nc-sa-4.0",
@@ -61,7 +70,7 @@ def card(scores: dict[str, Any]) -> str:
         "metrics_measured": {"dice_mean": scores["dice_mean"], "presence_auroc": scores["presence_auroc"]},
     }
     text = (HERE / "nano_card.md").read_text(encoding="utf-8")
-    for name, value in {"TABLE": table(scores), **scores}.items():
+    for name, value in {"TABLE": table(scores), **sizes(weights), **scores}.items():
         text = text.replace("{" + name + "}", str(value))
     return f"---\n{yaml.safe_dump(front, sort_keys=False)}---\n{text}"
 
@@ -74,7 +83,7 @@ def main() -> None:
     (HERE / "results").mkdir(exist_ok=True)
     (HERE / "results" / "nano_test.json").write_text(json.dumps(scores, indent=1) + "\n", encoding="utf-8")
     with whole_file(folder / CARD) as beside:
-        beside.write_text(card(scores), encoding="utf-8")
+        beside.write_text(card(scores, folder / WEIGHTS), encoding="utf-8")
     write_sums(folder)
     print(f"wrote {folder / CARD}")
 
