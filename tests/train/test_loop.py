@@ -16,6 +16,7 @@ import pytest
 import torch
 import yaml
 from PIL import Image
+from safetensors.torch import load_file
 
 from pathsegmentor.data.build import Settings, Wish, build
 from pathsegmentor.data.pathseg import PathSeg
@@ -28,9 +29,10 @@ from pathsegmentor.model.config import (
     PixelDecoderConfig,
     TextTowerConfig,
 )
-from pathsegmentor.train.batches import Sampler, SamplingConfig
+from pathsegmentor.train.batches import Sampler, SamplingConfig, draw_absent
 from pathsegmentor.train.config import ScheduleConfig, TrainConfig, read_train_config
-from pathsegmentor.train.loop import rate_at, train
+from pathsegmentor.train.loop import train
+from pathsegmentor.train.run import rate_at
 
 ROOT = Path(__file__).parents[2]
 
@@ -118,6 +120,16 @@ def test_loss_falls(data: Path, tmp_path: Path) -> None:
     assert np.mean(total[-5:]) < 0.7 * np.mean(total[:5])
 
 
+def test_presence_is_taught_alone_and_again_after_a_stop(data: Path, tmp_path: Path) -> None:
+    short, whole = config(3), replace(config(3), schedule=replace(config(3).schedule, presence_steps=4))
+    weights = [load_file(train(short, data, tmp_path / "run") / "model.safetensors")]
+    weights += [load_file(train(whole, data, tmp_path / "run", resume=True) / "model.safetensors") for _ in range(2)]
+    changed = {name for name, value in weights[0].items() if not torch.equal(value, weights[1][name])}
+    assert changed and all(name.startswith("presence.") for name in changed)
+    assert all(torch.equal(value, weights[2][name]) for name, value in weights[1].items())
+    assert [row["step"] for row in losses(tmp_path / "run")] == [0, 1, 2, *range(3, 7), *range(3, 7)]
+
+
 def sampler(data: Path, seed: int = 0, **settings: int) -> Sampler:
     pathseg = PathSeg(data)
     entries = pathseg.select("train", ["tnbc"], 0, 0)
@@ -139,6 +151,14 @@ def test_batches_are_the_same_when_images_do_not_fit_in_memory(data: Path, monke
     monkeypatch.setattr("pathsegmentor.train.batches.HELD_BYTES", 1)
     assert all(torch.equal(narrow.batch(step).pixels, expected[step]) for step in range(3))
     assert len(narrow._held) == 1
+
+
+def test_absent_labels_that_were_looked_for_are_drawn_more_often() -> None:
+    rng = np.random.default_rng(0)
+    drawn = [draw_absent(["near", "far"], ["near"], 1, rng)[0] for _ in range(400)]
+    assert 0.68 < drawn.count("near") / 400 < 0.82
+    assert sorted(draw_absent(["near", "far"], ["near"], 2, rng)) == ["far", "near"]
+    assert draw_absent([], [], 0, rng) == []
 
 
 def test_masks_follow_the_pixels_through_augmentation(data: Path) -> None:

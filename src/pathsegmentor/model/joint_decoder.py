@@ -79,6 +79,7 @@ class ImageMemory:
     ``keys``, ``values``: per layer (B, heads, N_l, d). ``shrunk``: per level, mask features on that
     level's grid (B, M, N_l). ``mask_features`` (B, M, H, W). ``queries`` (B, Q, D): after the first
     cross-attention, which no word has entered yet. ``first``: prediction of the learnt queries.
+    ``evidence``: keys and values of the presence head, if there is one.
     """
 
     keys: list[Tensor]
@@ -87,6 +88,7 @@ class ImageMemory:
     mask_features: Tensor
     queries: Tensor
     first: Heads
+    evidence: tuple[Tensor, Tensor] | None = None
 
 
 @dataclass(frozen=True)

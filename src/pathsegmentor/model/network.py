@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,7 @@ from pathsegmentor.model.focalnet import FocalNet
 from pathsegmentor.model.joint_decoder import Decoded, Heads, ImageMemory, JointDecoder, last_word
 from pathsegmentor.model.lite import LiteTower
 from pathsegmentor.model.pixel_decoder import PixelDecoder
+from pathsegmentor.model.presence import PresenceHead
 from pathsegmentor.model.text import TextEncoder
 
 MAX_SCALE = 100.0
@@ -42,7 +43,8 @@ class PathSegmentorNet(nn.Module):
         self.text_encoder = TextEncoder(config.text, hidden)
         self.joint_decoder = JointDecoder(config.decoder, config.pixel.mask_dim)
         self.logit_scale = nn.Parameter(torch.ones(()))
-        self.presence = nn.Linear(hidden, 1) if config.decoder.presence else None
+        heads = config.decoder.heads
+        self.presence = PresenceHead(tower.widths[-1], hidden, heads) if config.decoder.presence else None
         self.register_buffer("mean", torch.tensor(config.mean)[:, None, None], persistent=False)
         self.register_buffer("std", torch.tensor(config.std)[:, None, None], persistent=False)
 
@@ -53,7 +55,9 @@ class PathSegmentorNet(nn.Module):
 
     def encode(self, images: Tensor) -> ImageMemory:
         """Normalised images (B, 3, H, W) -> everything that prompts ask of them."""
-        return self.joint_decoder.remember(*self.pixel_decoder(self.image_tower(images)))
+        levels = self.image_tower(images)
+        memory = self.joint_decoder.remember(*self.pixel_decoder(levels))
+        return memory if self.presence is None else replace(memory, evidence=self.presence.remember(levels[-1]))
 
     def similarity(self, heads: Heads, prompts: Tensor) -> Tensor:
         """Scaled cosine between class embeddings (B, P, Q, D) and prompt features (B, N, D) -> (B, P, Q, N)."""
@@ -61,11 +65,11 @@ class PathSegmentorNet(nn.Module):
         t = prompts / (prompts.norm(dim=-1, keepdim=True) + TINY)
         return self.logit_scale.exp().clamp(max=MAX_SCALE) * (v @ t[:, None].transpose(-1, -2))
 
-    def presence_logits(self, decoded: Decoded, real: Tensor) -> Tensor | None:
-        """Presence from the last state of each prompt's last word (B, P); None without that head."""
-        if self.presence is None:
+    def presence_logits(self, memory: ImageMemory, decoded: Decoded, prompts: Tensor, real: Tensor) -> Tensor | None:
+        """Presence of each prompt's object (B, P); None without that head."""
+        if self.presence is None or memory.evidence is None:
             return None
-        return torch.as_tensor(self.presence(last_word(decoded.words, real))[..., 0])
+        return torch.as_tensor(self.presence(*memory.evidence, prompts, last_word(decoded.words, real)))
 
     def answer(self, memory: ImageMemory, tokens: Tensor, prompts: Tensor, real: Tensor) -> Answer:
         """One by one: words (B, P, T, D), prompt features (B, P, D), real tokens (B, P, T) -> answers.
@@ -79,7 +83,7 @@ class PathSegmentorNet(nn.Module):
         index = chosen[..., None, None].expand(-1, -1, 1, last.masks.shape[-1])
         embedding = last.masks.gather(2, index)[:, :, 0]
         logits = torch.einsum("bpm,bmhw->bphw", embedding, memory.mask_features)
-        return Answer(logits, chosen, self.presence_logits(decoded, real))
+        return Answer(logits, chosen, self.presence_logits(memory, decoded, prompts, real))
 
     def answer_jointly(self, memory: ImageMemory, tokens: Tensor, prompts: Tensor, real: Tensor) -> Answer:
         """All prompts of an image read as one sequence, as released code does: they influence each other.

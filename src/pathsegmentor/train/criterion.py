@@ -94,7 +94,7 @@ class Criterion:
         sums = {name: torch.stack(values).sum() for name, values in terms.items()}
         w = self.weights
         total = w.bce * sums["bce"] + w.dice * sums["dice"] + w.choice * sums["choice"]
-        seen = net.presence_logits(decoded, real)
+        seen = net.presence_logits(memory, decoded, prompts, real)
         if seen is not None:
             sums["presence"] = F.binary_cross_entropy_with_logits(seen, present.to(seen))
             total = total + w.presence * sums["presence"]

