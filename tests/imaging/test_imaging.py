@@ -94,6 +94,10 @@ def test_scale_is_read_without_the_pixels(tmp_path: Path) -> None:
         read_scale(tmp_path / "words.png")
 
 
+def test_a_small_crop_enlarged_by_pathseg_has_a_scale() -> None:
+    assert check_mpp(0.02) == (0.02, 0.02)
+
+
 @pytest.mark.parametrize("value", [0.0, -1.0, float("nan"), float("inf"), 5000.0, 0.001])
 def test_absurd_scales_are_refused(value: float) -> None:
     with pytest.raises(BadInput, match=r"0\.25"):
