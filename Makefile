@@ -13,7 +13,7 @@ SEGMENT := HF_HUB_OFFLINE=1 $(BIN)/pathsegmentor segment
 help:
 	@echo "make setup      virtual environment in .venv with the CPU build of torch"
 	@echo "make setup-gpu  the same, with the torch that pip chooses or the machine already has"
-	@echo "make demo       segment three committed images, offline"
+	@echo "make demo       segment four committed images, offline"
 	@echo "make pathseg    build nano's training set into pathseg/ from the downloads in DATA=FOLDER"
 	@echo "make test       quick tests;  make test-all  all of them"
 	@echo "make lint       ruff and mypy"
@@ -42,8 +42,9 @@ setup-gpu:
 
 demo: .venv/.stamp
 	$(SEGMENT) examples/images/ebhi_normal.jpg "glands in colon" "malignant glands" --mpp 1.0 --out demo-out/glands
+	$(SEGMENT) examples/images/ebhi_adenocarcinoma.jpg "glands in colon" "malignant glands" --mpp 1.0 --out demo-out/malignant
 	$(SEGMENT) examples/images/monuseg_kidney.jpg "nuclei in kidney" --mpp 0.25 --out demo-out/nuclei
-	$(SEGMENT) examples/images/monusac_breast.jpg "epithelial cells" "lymphocytes" --mpp 0.25 --out demo-out/types
+	$(SEGMENT) examples/images/monusac_breast.jpg "lymphocytes" --mpp 0.25 --out demo-out/lymphocytes
 	@echo "pictures:"
 	@find demo-out -name '*.png' | sort | sed 's/^/  /'
 
