@@ -10,6 +10,7 @@ import csv
 import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -21,7 +22,7 @@ FEW, MANY = 64, 640
 
 
 def copies(folder: Path, count: int) -> Path:
-    """``count`` images in the layout of EBHI-Seg, linked to the committed ones."""
+    """``count`` images in the layout of EBHI-Seg, copies of the committed ones."""
     with (SMALL / "images.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     made = []
@@ -31,7 +32,7 @@ def copies(folder: Path, count: int) -> Path:
         for part, suffix in (("images", ".jpg"), ("masks", ".png")):
             target = folder / row["split"] / part / f"{name}{suffix}"
             target.parent.mkdir(parents=True, exist_ok=True)
-            target.symlink_to(SMALL / row["split"] / part / f"{row['image']}{suffix}")
+            shutil.copyfile(SMALL / row["split"] / part / f"{row['image']}{suffix}", target)
         made.append(row | {"image": name, "case": f"{row['case']}-{number}"})
     with (folder / "images.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, made[0])
