@@ -10,8 +10,8 @@ from torch.nn import functional as F
 class PresenceHead(nn.Module):
     """Each prompt gathers evidence from all places of the tower's coarsest level, and judges it.
 
-    Words reach the image in the joint decoder too, but only where a mask is already drawn: whether glands
-    are benign or malignant is learnt far sooner from this direct look.
+    Words reach the image in the joint decoder too, but only where a mask is already drawn; what the whole
+    image looks like, as the grade of its glands, is seen here.
     """
 
     def __init__(self, width_in: int, width: int, heads: int) -> None:
