@@ -21,7 +21,7 @@ from safetensors.torch import load_file
 from pathsegmentor.data.build import Settings, Wish, build
 from pathsegmentor.data.pathseg import PathSeg
 from pathsegmentor.data.sources import source_for
-from pathsegmentor.errors import BadInput
+from pathsegmentor.errors import BadInput, BadModel
 from pathsegmentor.model.config import (
     ImageTowerConfig,
     JointDecoderConfig,
@@ -120,14 +120,15 @@ def test_loss_falls(data: Path, tmp_path: Path) -> None:
     assert np.mean(total[-5:]) < 0.7 * np.mean(total[:5])
 
 
-def test_presence_is_taught_alone_and_again_after_a_stop(data: Path, tmp_path: Path) -> None:
-    short, whole = config(3), replace(config(3), schedule=replace(config(3).schedule, presence_steps=4))
-    weights = [load_file(train(short, data, tmp_path / "run") / "model.safetensors")]
-    weights += [load_file(train(whole, data, tmp_path / "run", resume=True) / "model.safetensors") for _ in range(2)]
-    changed = {name for name, value in weights[0].items() if not torch.equal(value, weights[1][name])}
-    assert changed and all(name.startswith("presence.") for name in changed)
-    assert all(torch.equal(value, weights[2][name]) for name, value in weights[1].items())
-    assert [row["step"] for row in losses(tmp_path / "run")] == [0, 1, 2, *range(3, 7), *range(3, 7)]
+def test_a_run_starts_from_another_model(data: Path, tmp_path: Path) -> None:
+    first = train(config(2), data, tmp_path / "first")
+    still = replace(config(1), init=str(first), schedule=replace(config(1).schedule, rate=0.0))
+    second = train(still, data, tmp_path / "second")
+    old, new = load_file(first / "model.safetensors"), load_file(second / "model.safetensors")
+    learnt = [name for name in old if "running_" not in name and "num_batches" not in name]
+    assert learnt and all(torch.equal(old[name], new[name]) for name in learnt)
+    with pytest.raises(BadModel, match="nowhere"):
+        train(replace(config(1), init=str(tmp_path / "nowhere")), data, tmp_path / "third")
 
 
 def sampler(data: Path, seed: int = 0, **settings: int) -> Sampler:

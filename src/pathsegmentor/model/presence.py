@@ -22,11 +22,6 @@ class PresenceHead(nn.Module):
         self.key_value = nn.Linear(width_in, 2 * width)
         self.judge = nn.Sequential(nn.Linear(3 * width, width), nn.ReLU(), nn.Linear(width, 1))
 
-    @classmethod
-    def like(cls, other: PresenceHead) -> PresenceHead:
-        """A head of the same sizes with new weights."""
-        return cls(other.key_value.in_features, other.query.in_features, other.heads)
-
     def remember(self, coarsest: Tensor) -> tuple[Tensor, Tensor]:
         """Coarsest level (B, C, h, w) -> keys and values (B, heads, h w, D / heads), once per image."""
         keys, values = self.key_value(coarsest.flatten(2).transpose(1, 2)).chunk(2, dim=-1)

@@ -19,7 +19,7 @@ class ScheduleConfig:
 
     ``tower`` multiplies the rate of the image tower; ``decay`` is the weight decay of tensors with
     more than one dimension; ``clip`` the largest gradient norm; ``ema`` the decay of the average
-    weights that are saved. ``presence_steps`` more, at ``presence_rate``, teach the presence head alone.
+    weights that are saved.
     """
 
     steps: int = 1000
@@ -31,8 +31,6 @@ class ScheduleConfig:
     clip: float = 5.0
     ema: float = 0.999
     checkpoint_every: int = 100
-    presence_steps: int = 0
-    presence_rate: float = 3e-3
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,6 @@ from pathsegmentor.model.folder import save_model
 from pathsegmentor.train.batches import Batch
 from pathsegmentor.train.config import TrainConfig
 from pathsegmentor.train.criterion import Criterion
-from pathsegmentor.train.presence import teach_presence
 from pathsegmentor.train.run import Run, build, log, pixels_of, progress_bar, rate_at, read_prompts
 
 CHECKPOINT = "checkpoint.pt"
@@ -42,7 +41,6 @@ def train(config: TrainConfig, data: Path, out: Path, resume: bool = False) -> P
     if resume and checkpoint.exists():
         restore(run, checkpoint)
     loop(fabric, run, out)
-    teach_presence(fabric, run, out)
     card = f"# {config.name}\n\nTrained for {run.step} steps. Research use only.\n"
     save_model(out / "model", config.model, run.average, run.tokenizer, run.labels, card, half=True)
     return out / "model"
