@@ -106,6 +106,7 @@ def stems(names: tuple[str, ...]) -> list[str]:
 def test_a_clean_set_gives_no_finding(clean: Path, here: Callable[..., Done]) -> None:  # noqa: F811
     done = here("data", "check", clean, "--json")
     assert done.code == 0 and done.json["findings"] == [] and done.json["counts"] == {}
+    assert here("data", "check", clean).out.strip() == f"{clean}: nothing wrong found"
 
 
 def test_the_command_names_what_is_wrong_and_fails(copy: Path, here: Callable[..., Done]) -> None:  # noqa: F811

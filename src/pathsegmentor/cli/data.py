@@ -170,6 +170,8 @@ def check(folder: Path, workers: int, out: Path | None, as_json: bool) -> None:
             beside.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     if as_json:
         tell_json(found)
+    elif not found["findings"]:
+        print(f"{folder}: nothing wrong found")
     else:
         tell_table(f"{folder}", ("finding", "times#"), list(found["counts"].items()))
         for kind, times in found["counts"].items():
