@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from pathsegmentor.errors import BadInput
 
 # Um per pixel: finer than any light microscope's camera, coarser than any useful tissue image.
-# A tiny crop that PathSeg has enlarged to 1024 pixels lies at 0.02.
-FINEST, COARSEST = 0.01, 20.0
+# The smallest crop, 16 pixels at 40x, that PathSeg has enlarged to 1024 pixels lies at 0.004.
+FINEST, COARSEST = 0.003, 20.0
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Picture:
 
 
 def check_mpp(value: float | tuple[float, float]) -> tuple[float, float]:
-    """Um per pixel as (x, y); raises ``BadInput`` unless both lie in 0.01..20."""
+    """Um per pixel as (x, y); raises ``BadInput`` unless both lie in 0.003..20."""
     x, y = value if isinstance(value, tuple) else (value, value)
     for number in (x, y):
         if not (math.isfinite(number) and FINEST <= number <= COARSEST):
