@@ -77,7 +77,7 @@ def config(steps: int) -> TrainConfig:
         name="tiny",
         sources={"tnbc": 1.0},
         model=TINY,
-        sampling=SamplingConfig(crop=64, images=2, prompts=2),
+        sampling=SamplingConfig(crop=(64,), images=2, prompts=2),
         schedule=ScheduleConfig(steps=steps, rate=2e-3, checkpoint_every=3),
         points=64,
         held_out=0.25,
@@ -135,7 +135,7 @@ def sampler(data: Path, seed: int = 0, **settings: int) -> Sampler:
     pathseg = PathSeg(data)
     entries = pathseg.select("train", ["tnbc"], 0, 0)
     labels = sorted(entries[0].labels)
-    config = SamplingConfig(crop=64, **settings)
+    config = SamplingConfig(crop=(64,), **settings)
     return Sampler(pathseg, entries, labels, dict.fromkeys(labels, 0.25), {}, config, seed)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import lru_cache
 
 import torch
@@ -60,6 +61,19 @@ def _sine(height: int, width: int, channels: int) -> Tensor:
         wave = torch.where(steps % 2 == 0, angle.sin(), angle.cos())
         axes.append(wave.unsqueeze(other_axis).expand(height, width, half))
     return torch.cat(axes, dim=-1)
+
+
+Positions = Callable[[Tensor], Tensor]
+
+
+def no_positions(x: Tensor) -> Tensor:
+    """Zeros (1, C), added to every place of a map (B, C, H, W)."""
+    return x.new_zeros(1, x.shape[1])
+
+
+def grid_positions(x: Tensor) -> Tensor:
+    """Sine embedding (H * W, C) of the places of a map (B, C, H, W)."""
+    return sine_positions(x.shape[2], x.shape[3], x.shape[1], x)
 
 
 def sine_positions(height: int, width: int, channels: int, like: Tensor) -> Tensor:

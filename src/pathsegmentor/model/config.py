@@ -33,7 +33,9 @@ class ImageTowerConfig:
 class PixelDecoderConfig:
     """Feature pyramid with a transformer on its coarsest level.
 
-    ``fine_dim`` is the width of the extra stride-2 level that a tower with five levels gets.
+    ``fine_dim`` is the width of the extra stride-2 level that a tower with five levels gets. ``norm`` is
+    ``group`` as in the paper, whose statistics are those of the tile at hand, or ``batch``, whose
+    statistics are fixed after training; ``groups`` counts for the first only.
     """
 
     conv_dim: int = 512
@@ -43,6 +45,7 @@ class PixelDecoderConfig:
     heads: int = 8
     feedforward: int = 2048
     groups: int = 32
+    norm: Literal["group", "batch"] = "group"
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,8 @@ class ModelConfig:
 
     ``mpp``: um per pixel at which an image is shown to the network, per label id, with ``default_mpp``
     for labels not listed. ``tile`` and ``overlap`` are pixels at that scale. ``mean`` and ``std`` are
-    on the 0..255 scale. ``threshold`` cuts the probability of a mask, ``absent_below`` and
+    on the 0..255 scale. ``positions`` says what attention knows of places: ``grid`` as in the paper, fractions of the
+    tile, or ``none``, so that tissue gets the same answer wherever in a tile it lies. ``threshold`` cuts the probability of a mask, ``absent_below`` and
     ``present_above`` the presence.
     """
 
@@ -91,6 +95,7 @@ class ModelConfig:
     decoder: JointDecoderConfig = field(default_factory=JointDecoderConfig)
     mean: tuple[float, ...] = (123.675, 116.28, 103.53)
     std: tuple[float, ...] = (58.395, 57.12, 57.375)
+    positions: Literal["grid", "none"] = "grid"
     default_mpp: float = 0.25
     mpp: dict[str, float] = field(default_factory=dict)
     tile: int = 1024

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pathsegmentor.model.attention import Attention, sine_positions
+from pathsegmentor.model.attention import Attention, Positions
 from pathsegmentor.model.config import JointDecoderConfig
 
 LEVELS = 3
@@ -116,8 +116,9 @@ def last_word(words: Tensor, real: Tensor) -> Tensor:
 class JointDecoder(nn.Module):
     """Masked cross-attention over three levels in turn, self-attention with the words, feed-forward."""
 
-    def __init__(self, config: JointDecoderConfig, mask_dim: int) -> None:
+    def __init__(self, config: JointDecoderConfig, mask_dim: int, positions: Positions) -> None:
         super().__init__()
+        self.positions = positions
         width, count = config.hidden, config.layers
         self.query_feat = nn.Embedding(config.queries, width)
         self.query_embed = nn.Embedding(config.queries, width)
@@ -139,7 +140,7 @@ class JointDecoder(nn.Module):
         for level, x in enumerate(maps):
             tokens = x.flatten(2).transpose(1, 2) + self.level_embed.weight[level]
             contents.append(tokens)
-            places.append(tokens + sine_positions(x.shape[2], x.shape[3], x.shape[1], x))
+            places.append(tokens + self.positions(x))
         keys, values = [], []
         for i, layer in enumerate(self.transformer_cross_attention_layers):
             assert isinstance(layer, CrossAttention)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
+from pathsegmentor.model.attention import grid_positions, no_positions
 from pathsegmentor.model.config import ModelConfig
 from pathsegmentor.model.focalnet import FocalNet
 from pathsegmentor.model.joint_decoder import Decoded, Heads, ImageMemory, JointDecoder, last_word
@@ -36,12 +37,13 @@ class PathSegmentorNet(nn.Module):
         self.config = config
         tower = LiteTower() if config.image.kind == "lite" else FocalNet(config.image)
         self.image_tower: nn.Module = tower
-        self.pixel_decoder = PixelDecoder(tower.widths, config.pixel)
+        positions = grid_positions if config.positions == "grid" else no_positions
+        self.pixel_decoder = PixelDecoder(tower.widths, config.pixel, positions)
         hidden = config.decoder.hidden
         if config.pixel.conv_dim != hidden:
             raise ValueError(f"pixel.conv_dim {config.pixel.conv_dim} and decoder.hidden {hidden} must agree")
         self.text_encoder = TextEncoder(config.text, hidden)
-        self.joint_decoder = JointDecoder(config.decoder, config.pixel.mask_dim)
+        self.joint_decoder = JointDecoder(config.decoder, config.pixel.mask_dim, positions)
         self.logit_scale = nn.Parameter(torch.ones(()))
         heads = config.decoder.heads
         self.presence = PresenceHead(tower.widths[-1], hidden, heads) if config.decoder.presence else None

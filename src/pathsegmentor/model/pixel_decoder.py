@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pathsegmentor.model.attention import Attention, sine_positions
+from pathsegmentor.model.attention import Attention, Positions
 from pathsegmentor.model.config import PixelDecoderConfig
 
 
@@ -35,8 +35,9 @@ class EncoderLayer(nn.Module):
 class Encoder(nn.Module):
     """Transformer encoder over a feature map."""
 
-    def __init__(self, config: PixelDecoderConfig) -> None:
+    def __init__(self, config: PixelDecoderConfig, positions: Positions) -> None:
         super().__init__()
+        self.positions = positions
         self.layers = nn.ModuleList(
             EncoderLayer(config.conv_dim, config.heads, config.feedforward) for _ in range(config.layers)
         )
@@ -44,7 +45,7 @@ class Encoder(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C, H, W)."""
         height, width = x.shape[2:]
-        positions = sine_positions(height, width, x.shape[1], x)
+        positions = self.positions(x)
         tokens = x.flatten(2).transpose(1, 2)
         for layer in self.layers:
             tokens = layer(tokens, positions)
@@ -52,11 +53,11 @@ class Encoder(nn.Module):
 
 
 class NormedConv(nn.Conv2d):
-    """Convolution without bias, then GroupNorm, then ReLU where asked."""
+    """Convolution without bias, then a norm (GroupNorm, or BatchNorm for 0 groups), then ReLU where asked."""
 
     def __init__(self, width_in: int, width: int, kernel: int, groups: int, relu: bool) -> None:
         super().__init__(width_in, width, kernel, padding=kernel // 2, bias=False)
-        self.norm = nn.GroupNorm(groups, width)
+        self.norm: nn.Module = nn.GroupNorm(groups, width) if groups else nn.BatchNorm2d(width)
         self.relu = relu
         nn.init.kaiming_uniform_(self.weight, a=1)
 
@@ -87,12 +88,13 @@ class PixelDecoder(nn.Module):
     Names count from the stride-4 level, as in released weights.
     """
 
-    def __init__(self, widths: Sequence[int], config: PixelDecoderConfig) -> None:
+    def __init__(self, widths: Sequence[int], config: PixelDecoderConfig, positions: Positions) -> None:
         super().__init__()
         *fine, w4, w8, w16, w32 = widths
-        dim, groups = config.conv_dim, config.groups
+        dim = config.conv_dim
+        groups, fine_groups = (config.groups, 8) if config.norm == "group" else (0, 0)
         self.input_proj = plain_conv(w32, dim, 1)
-        self.transformer = nn.ModuleDict({"encoder": Encoder(config)})
+        self.transformer = nn.ModuleDict({"encoder": Encoder(config, positions)})
         for k, width in ((1, w4), (2, w8), (3, w16)):
             self.add_module(f"adapter_{k}", NormedConv(width, dim, 1, groups, relu=False))
         for k in (1, 2, 3, 4):
@@ -102,9 +104,9 @@ class PixelDecoder(nn.Module):
             small = config.fine_dim
             self.fine = nn.ModuleDict(
                 {
-                    "adapter": NormedConv(fine[0], small, 1, 8, relu=False),
-                    "project": NormedConv(dim, small, 1, 8, relu=False),
-                    "layer": NormedConv(small, small, 3, 8, relu=True),
+                    "adapter": NormedConv(fine[0], small, 1, fine_groups, relu=False),
+                    "project": NormedConv(dim, small, 1, fine_groups, relu=False),
+                    "layer": NormedConv(small, small, 3, fine_groups, relu=True),
                 }
             )
         self.mask_features = plain_conv(config.fine_dim if fine else dim, config.mask_dim, 3)

@@ -58,3 +58,16 @@ def jitter_colour(pixels: NDArray[np.uint8], strength: float, rng: np.random.Gen
     shift = 255 * rng.uniform(-strength, strength) / 2
     x = (pixels.astype(np.float32) - 128) * gain.astype(np.float32) + np.float32(128 + shift)
     return np.clip(x, 0, 255).astype(np.uint8)
+
+
+def other_scanner(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Another scanner's focus, gamma, noise and compression."""
+    if rng.random() < 0.5:
+        pixels = np.asarray(cv2.GaussianBlur(pixels, (0, 0), rng.uniform(0.3, 1.2)), np.uint8)
+    x = 255 * (pixels.astype(np.float32) / 255) ** np.float32(np.exp(rng.uniform(-0.35, 0.35)))
+    x += rng.normal(0, rng.uniform(0, 5), x.shape).astype(np.float32)
+    pixels = np.clip(x, 0, 255).astype(np.uint8)
+    if rng.random() < 0.5:
+        _, coded = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(40, 95))])
+        pixels = np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR), np.uint8)
+    return pixels

@@ -17,7 +17,8 @@ from torch import Tensor
 from pathsegmentor.data.pathseg import Entry, PathSeg
 from pathsegmentor.data.sample import Sample
 from pathsegmentor.imaging.resample import resize_labels, resize_pixels, scaled_size
-from pathsegmentor.train.augment import crop_map, inside, jitter_colour, jitter_stain, warp
+from pathsegmentor.train.augment import crop_map, inside, jitter_colour, jitter_stain, other_scanner, warp
+from pathsegmentor.train.background import background, glass_beside, out_of_focus
 from pathsegmentor.train.criterion import Targets
 
 HELD_BYTES = 3 << 30
@@ -27,19 +28,27 @@ HELD_BYTES = 3 << 30
 class SamplingConfig:
     """How crops are drawn.
 
-    ``crop`` pixels a side at the label's scale, ``images`` a batch, ``prompts`` per image of which
-    about ``absent`` are negatives; ``scale`` the range of the random rescale; ``stain`` and ``colour``
-    the strengths of the jitters; ``aim`` the share of crops centred on an object.
+    ``crop`` are the sizes that steps choose from, in pixels a side at the label's scale; ``images`` is a
+    batch at the first of them, other sizes get as many as have the same area. ``prompts`` per image of
+    which about ``absent`` are negatives, ``foreign`` the chance that one belongs to another organ instead of
+    to what the annotators looked for; ``scale`` the range of the random rescale; ``stain`` and ``colour``
+    the strengths of the jitters, ``scanner`` the chance of another scanner's focus, noise and compression;
+    ``aim`` the share of crops centred on an object; ``glass`` the share of crops partly covered by glass,
+    ``background`` that of pictures without any tissue.
     """
 
-    crop: int = 256
+    crop: tuple[int, ...] = (256,)
     images: int = 8
     prompts: int = 4
     absent: float = 0.25
+    foreign: float = 0.25
     scale: tuple[float, ...] = (0.9, 1.1)
     stain: float = 0.2
     colour: float = 0.1
+    scanner: float = 0.0
     aim: float = 0.5
+    glass: float = 0.0
+    background: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -59,10 +68,11 @@ class Scaled:
     mpp: float
     labels: tuple[str, ...]
 
-    @property
-    def present(self) -> bool:
-        """Whether any of the labels occurs."""
-        return any(label in self.entry.labels for label in self.labels)
+    def worth(self, foreign: float) -> float:
+        """How often to draw it: less where nothing occurs, least where only other organs' labels could be asked."""
+        if any(label in self.entry.labels for label in self.labels):
+            return 1.0
+        return 0.15 if any(label in self.entry.first.annotated for label in self.labels) else 0.15 * foreign
 
     @property
     def side(self) -> float:
@@ -106,8 +116,7 @@ class Sampler:
         self._held: OrderedDict[int, Sample] = OrderedDict()
         self._bytes = 0
         sides = np.array([item.side for item in self.items])
-        # Images that only serve as negatives stand back behind those with an object.
-        values = sides * np.array([1.0 if item.present else 0.15 for item in self.items])
+        values = sides * np.array([item.worth(config.foreign) for item in self.items])
         sources = np.array([item.entry.first.source for item in self.items])
         chance = np.zeros(len(self.items))
         for source in set(sources):
@@ -131,8 +140,9 @@ class Sampler:
     def batch(self, step: int) -> Batch:
         """The batch of one step, the same whenever it is asked for."""
         rng = np.random.default_rng([self.seed, step])
-        picks = rng.choice(len(self.items), size=self.config.images, p=self.chance)
-        crops = [self._crop(self.items[i], self.sample(i), rng) for i in picks.tolist()]
+        size, images = self._shape(rng)
+        picks = rng.choice(len(self.items), size=images, p=self.chance)
+        crops = [self._crop(self.items[i], self.sample(i), size, rng) for i in picks.tolist()]
         pixels, labels, masks, known = (np.stack(parts) for parts in zip(*crops, strict=True))
         target = torch.from_numpy(masks).float()
         sure = torch.from_numpy(known)
@@ -143,11 +153,18 @@ class Sampler:
             Targets(target, sure, present),
         )
 
-    def _crop(self, item: Scaled, sample: Sample, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
+    def _shape(self, rng: np.random.Generator) -> tuple[int, int]:
+        """Crop size of a batch, and how many crops of it."""
+        sizes = self.config.crop
+        size = sizes[int(rng.integers(len(sizes)))]
+        return size, max(round(self.config.images * (sizes[0] / size) ** 2), 1)
+
+    def _crop(self, item: Scaled, sample: Sample, size: int, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
         config = self.config
-        size = config.crop
+        if rng.random() < config.background:
+            return self._background(item, sample, size, rng)
         affine = crop_map(
-            self._centre(item, sample, rng),
+            self._centre(item, sample, size, rng),
             size,
             rng.uniform(config.scale[0], config.scale[1]),
             int(rng.integers(4)),
@@ -155,24 +172,45 @@ class Sampler:
         )
         pixels = warp(sample.pixels, affine, size, nearest=False)
         pixels = jitter_colour(jitter_stain(pixels, config.stain, rng), config.colour, rng)
+        if rng.random() < config.scanner:
+            pixels = other_scanner(pixels, rng)
+        bare = np.zeros((size, size), bool)
+        if rng.random() < config.glass:
+            pixels, bare = glass_beside(pixels, rng)
         shape = (sample.pixels.shape[0], sample.pixels.shape[1])
         sure = inside(shape, affine, size)
         if sample.ignore is not None:
             sure &= ~warp(sample.ignore.astype(np.uint8), affine, size, nearest=True).astype(bool)
         cut = {
-            label: warp(mask.astype(np.uint8), affine, size, nearest=True).astype(bool) & sure
+            label: warp(mask.astype(np.uint8), affine, size, nearest=True).astype(bool) & sure & ~bare
             for label, mask in sample.masks.items()
             if label in item.labels
         }
-        chosen = self._prompts(item, cut, rng)
-        none = np.zeros((size, size), bool)
-        masks = np.stack([cut.get(label, none) for label in chosen])
-        index = np.array([self.labels.index(label) for label in chosen])
+        # Nothing is known of what the annotators saw under the glass, but glass itself is no object.
+        return self._asked(pixels, self._prompts(item, cut, rng), cut, sure | bare)
+
+    def _background(self, item: Scaled, sample: Sample, size: int, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
+        """A picture without tissue; any label that has this scale is absent from it."""
+        if rng.random() < 1 / 6:
+            affine = crop_map(self._centre(item, sample, size, rng), size, 1.0, 0, False)
+            pixels = out_of_focus(warp(sample.pixels, affine, size, nearest=False), rng)
+        else:
+            pixels = background(size, rng)
+        asked = [self.labels[i] for i in rng.integers(len(self.labels), size=self.config.prompts)]
+        return self._asked(pixels, asked, {}, np.ones((size, size), bool))
+
+    def _asked(
+        self, pixels: np.ndarray, asked: list[str], cut: dict[str, np.ndarray], sure: np.ndarray
+    ) -> tuple[np.ndarray, ...]:
+        """Pixels, label indices (P,), masks and known pixels, both (P, S, S), of one crop."""
+        none = np.zeros(sure.shape, bool)
+        masks = np.stack([cut.get(label, none) for label in asked])
+        index = np.array([self.labels.index(label) for label in asked])
         return pixels, index, masks, np.broadcast_to(sure, masks.shape).copy()
 
-    def _centre(self, item: Scaled, sample: Sample, rng: np.random.Generator) -> tuple[float, float]:
+    def _centre(self, item: Scaled, sample: Sample, size: int, rng: np.random.Generator) -> tuple[float, float]:
         """A place in the image: sometimes on an object, else anywhere the crop still fits."""
-        half = self.config.crop / 2
+        half = size / 2
         height, width = sample.pixels.shape[:2]
         there = [label for label in item.labels if label in sample.masks and sample.masks[label].any()]
         if there and rng.random() < self.config.aim:
@@ -193,18 +231,16 @@ class Sampler:
         entry = item.entry
         # A label that occurs elsewhere in the image is absent from the crop for certain only if it is outlined
         # wherever it occurs.
-        absent = [
+        missed = [
             label
             for label in item.labels
-            if (
-                not cut[label].any() and label in entry.first.annotated
-                if label in cut
-                else entry.certainly_absent(label)
-            )
+            if label in entry.first.annotated and not (label in cut and cut[label].any())
         ]
+        foreign = [label for label in item.labels if label not in entry.first.annotated and label not in entry.labels]
         count = self.config.prompts
-        negatives = min(int(rng.binomial(count, self.config.absent)) if present else count, len(absent))
-        chosen = draw_absent(absent, entry.first.annotated, negatives, rng)
+        wanted = int(rng.binomial(count, self.config.absent)) if present else count
+        chosen = draw_absent(missed, foreign, wanted, self.config.foreign, rng)
+        absent = missed or foreign
         pool = present or absent or list(item.labels[:1])
         while len(chosen) < count:
             order = list(rng.permutation(pool))
@@ -229,15 +265,16 @@ class Ahead:
         return future.result()
 
 
-def draw_absent(absent: Sequence[str], annotated: Sequence[str], count: int, rng: np.random.Generator) -> list[str]:
-    """Some of the absent labels, each once; those in ``annotated`` three times as likely.
+def draw_absent(
+    missed: Sequence[str], foreign: Sequence[str], count: int, share: float, rng: np.random.Generator
+) -> list[str]:
+    """At most ``count`` absent labels, each once: a ``share`` of another organ, the rest looked for and not found.
 
-    What the annotators looked for and did not find teaches more than what belongs to another organ.
+    Other organs' labels teach which data set a picture comes from as much as what it shows, so they stay few.
     """
-    if not count:
-        return []
-    chance = np.array([3.0 if label in annotated else 1.0 for label in absent])
-    return [str(label) for label in rng.choice(absent, count, replace=False, p=chance / chance.sum())]
+    others = min(int(rng.binomial(count, share)), len(foreign))
+    here = min(count - others, len(missed))
+    return [str(x) for part, n in ((missed, here), (foreign, others)) if n for x in rng.choice(part, n, replace=False)]
 
 
 def _size(sample: Sample) -> int:
