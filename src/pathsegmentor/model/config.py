@@ -84,9 +84,9 @@ class ModelConfig:
 
     ``mpp``: um per pixel at which an image is shown to the network, per label id, with ``default_mpp``
     for labels not listed. ``tile`` and ``overlap`` are pixels at that scale. ``mean`` and ``std`` are
-    on the 0..255 scale. ``positions`` says what attention knows of places: ``grid`` as in the paper, fractions of the
-    tile, or ``none``, so that tissue gets the same answer wherever in a tile it lies. ``threshold`` cuts the probability of a mask, ``absent_below`` and
-    ``present_above`` the presence.
+    on the 0..255 scale. ``positions`` says what attention knows of places: ``grid`` as in the paper, fractions
+    of the tile, or ``none``, so that tissue gets the same answer wherever in a tile it lies. ``threshold`` cuts
+    the probability of a mask, ``absent_below`` and ``present_above`` the presence.
     """
 
     image: ImageTowerConfig = field(default_factory=ImageTowerConfig)

@@ -232,9 +232,7 @@ class Sampler:
         # A label that occurs elsewhere in the image is absent from the crop for certain only if it is outlined
         # wherever it occurs.
         missed = [
-            label
-            for label in item.labels
-            if label in entry.first.annotated and not (label in cut and cut[label].any())
+            label for label in item.labels if label in entry.first.annotated and not (label in cut and cut[label].any())
         ]
         foreign = [label for label in item.labels if label not in entry.first.annotated and label not in entry.labels]
         count = self.config.prompts

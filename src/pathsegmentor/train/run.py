@@ -59,10 +59,7 @@ def start(net: PathSegmentorNet, init: str) -> None:
     if not init:
         return
     if init != "imagenet":
-        # A model whose pyramid has no fixed statistics yet starts with the network's own, which training fills.
-        fresh = {name: value for name, value in net.state_dict().items() if name.startswith("pixel_decoder.")}
-        statistics = {k: v for k, v in fresh.items() if k.endswith(("running_mean", "running_var", "batches_tracked"))}
-        load_weights(net, statistics | read_weights(Path(init) / "model.safetensors"))
+        load_weights(net, read_weights(Path(init) / "model.safetensors"))
         return
     if not isinstance(net.image_tower, LiteTower):
         raise BadInput("init: imagenet is for the light image tower only")
