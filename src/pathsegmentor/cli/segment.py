@@ -137,5 +137,7 @@ def _tell(result: Result, folder: Path) -> None:
     title = f"{result.image}: {result.width} x {result.height} at {result.mpp[0]:g} um/px, {result.model}"
     tell_table(title, columns, rows)
     with speaking():
+        for note in result.notes:
+            print(f"note: {note}")
         print(f"encoded in {result.encode_seconds:.1f} s; results in {folder}/ (overlay.png, result.geojson, masks)")
         print("research use only")

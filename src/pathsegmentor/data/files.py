@@ -11,12 +11,14 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 
 from pathsegmentor.data.record import Item, Pixels, Problem
 from pathsegmentor.errors import BadInput
-from pathsegmentor.imaging.read import read_picture
+from pathsegmentor.imaging.read import check_whole, read_picture
 
+# DigestPath has images of more pixels than can be segmented at once; OpenCV, which resizes, stops here.
+MOST_PIXELS = 1 << 30
 IMAGES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
 
 
@@ -63,11 +65,8 @@ def pictures(folder: Path) -> list[Path]:
 
 
 def rgb(path: Path) -> Pixels:
-    """Pixels of an image file (H, W, 3) uint8 RGB; transparency is dropped, not blended."""
-    image = _opened(path)
-    if image.mode in ("RGB", "RGBA"):
-        return np.asarray(image)[..., :3].copy()
-    return read_picture(path).pixels
+    """Pixels of an image file (H, W, 3) uint8 RGB, as ``segment`` sees them."""
+    return read_picture(need(path, "an image file"), most_pixels=MOST_PIXELS).pixels
 
 
 def codes(path: Path) -> NDArray[Any]:
@@ -92,13 +91,15 @@ def channels(path: Path) -> NDArray[np.uint8]:
 
 
 def _opened(path: Path) -> Image.Image:
+    """A mask, upright as its image is read."""
+    check_whole(need(path, "an image file"))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
-                with Image.open(need(path, "an image file")) as image:
+                with Image.open(path) as image:
                     image.load()
-                    return image
+                    return ImageOps.exif_transpose(image)
             except Image.DecompressionBombError:
                 return _large(path)
     except BadInput:
@@ -108,7 +109,7 @@ def _opened(path: Path) -> Image.Image:
 
 
 def _large(path: Path) -> Image.Image:
-    """An image of over 179 million pixels, as DigestPath has; OpenCV stops at 2 to the power of 30."""
+    """A mask of over 179 million pixels."""
     values = cv2.imread(str(path), cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION)
     if values is None:
         raise BadInput(f"{path} is too large or damaged")
@@ -152,9 +153,11 @@ def table(path: Path, columns: Iterable[str] = (), delimiter: str = ",") -> list
 
 def same_size(pixels: Pixels, mask: NDArray[Any], name: str) -> None:
     """Refuse a mask that is not as large as its image."""
+    turned = pixels.shape[:2] == mask.shape[1::-1]
     if pixels.shape[:2] != mask.shape[:2]:
         raise BadInput(
             f"{name}: image is {pixels.shape[1]} x {pixels.shape[0]}, mask {mask.shape[1]} x {mask.shape[0]} pixels"
+            + ("; was one of them drawn without its EXIF orientation?" if turned else "")
         )
 
 

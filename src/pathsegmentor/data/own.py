@@ -299,8 +299,8 @@ def _scale(image: Path, told: str, given: float) -> float:
         except ValueError as error:  # BadInput is one of them
             raise BadInput(f"images.csv: mpp '{told}' of {image.name} is no scale in um per pixel") from error
     found = read_scale(image)
-    if found:
-        return float(np.sqrt(found[0] * found[1]))
+    if found.mpp:
+        return float(np.sqrt(found.mpp[0] * found.mpp[1]))
     if given:
         return check_mpp(given)[0]
-    raise BadInput(f"{image.name}: the file does not tell its scale; add --mpp, or a column mpp in images.csv")
+    raise BadInput(f"{image.name}: {found.no_mpp}; add --mpp, or a column mpp in images.csv")

@@ -2,17 +2,19 @@
 
 from pathsegmentor.imaging.draw import PALETTE, overlay, write_png
 from pathsegmentor.imaging.picture import Picture, check_mpp
-from pathsegmentor.imaging.read import SMALLEST_SIDE, read_picture, read_scale
+from pathsegmentor.imaging.read import MOST_PIXELS, SMALLEST_SIDE, check_whole, read_picture, read_scale
 from pathsegmentor.imaging.resample import resize_labels, resize_pixels, resize_probability, scaled_size
 from pathsegmentor.imaging.tiling import Blender, Tile, plan_tiles
 
 __all__ = [
+    "MOST_PIXELS",
     "PALETTE",
     "SMALLEST_SIDE",
     "Blender",
     "Picture",
     "Tile",
     "check_mpp",
+    "check_whole",
     "overlay",
     "plan_tiles",
     "read_picture",

@@ -14,18 +14,25 @@ from pathsegmentor.errors import BadInput
 # The smallest crop, 16 pixels at 40x, that PathSeg has enlarged to 1024 pixels lies at 0.004.
 FINEST, COARSEST = 0.003, 20.0
 
+UNSAID = "the file does not say its scale"
+
 
 @dataclass(frozen=True)
 class Picture:
-    """Pixels (H, W, 3) uint8 RGB; ``mpp`` is um per pixel as (x, y), None if the file does not say.
+    """Pixels (H, W, 3) uint8 RGB; ``mpp`` is um per pixel as (x, y), None if it cannot be told from the file.
 
-    ``source`` is the file's name, ``sha256`` that of its bytes (None for an array).
+    ``source`` is the file's name, ``sha256`` that of its bytes (None for an array). ``no_mpp`` says why
+    there is no scale. ``profile`` names the file's ICC profile, which is not applied. ``notes`` are lines
+    for people about what had to be decided, or cannot be trusted, in reading.
     """
 
     pixels: NDArray[np.uint8]
     mpp: tuple[float, float] | None
     source: str
     sha256: str | None = None
+    no_mpp: str = UNSAID
+    profile: str | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def height(self) -> int:
@@ -52,10 +59,3 @@ def check_mpp(value: float | tuple[float, float]) -> tuple[float, float]:
                 " usual values are 0.25 (40x), 0.5 (20x) and 1.0 (10x)"
             )
     return float(x), float(y)
-
-
-def plausible_mpp(x: float, y: float) -> tuple[float, float] | None:
-    """A scale found in a file, or None if no microscope would write it (72 dpi means 353 um)."""
-    if all(math.isfinite(v) and FINEST <= v <= COARSEST for v in (x, y)):
-        return float(x), float(y)
-    return None

@@ -68,7 +68,11 @@ class Found:
 
 @dataclass(frozen=True)
 class Result:
-    """One image, one model, all prompts."""
+    """One image, one model, all prompts.
+
+    ``notes`` say what had to be decided, or cannot be trusted, in reading the image; ``icc_profile`` names
+    the image's profile, which is not applied.
+    """
 
     image: str
     image_sha256: str | None
@@ -81,6 +85,8 @@ class Result:
     founds: tuple[Found, ...]
     encode_seconds: float
     version: str
+    notes: tuple[str, ...] = ()
+    icc_profile: str | None = None
 
     @property
     def distinct(self) -> tuple[Found, ...]:
@@ -99,6 +105,7 @@ class Result:
             "height": self.height,
             "mpp": self.mpp[0] if self.mpp[0] == self.mpp[1] else list(self.mpp),
             "model": self.model,
+            "notes": list(self.notes),
             "results": [f.to_dict(p) for f, p in zip(self.founds, paths, strict=True)],
         }
 
@@ -110,6 +117,7 @@ class Result:
         return plain | {
             "image_sha256": self.image_sha256,
             "weights_sha256": self.weights_sha256,
+            "icc_profile": self.icc_profile,
             "threshold": self.threshold,
             "encode_seconds": round(self.encode_seconds, 3),
             "version": self.version,

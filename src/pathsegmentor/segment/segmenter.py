@@ -91,8 +91,7 @@ class Segmenter:
             scale = check_mpp(picture.mpp)
         if scale is None:
             raise BadInput(
-                f"{picture.source}: the file does not say its scale; add --mpp (um per pixel):"
-                " 0.25 for 40x, 0.5 for 20x, 1.0 for 10x"
+                f"{picture.source}: {picture.no_mpp}; add --mpp (um per pixel): 0.25 for 40x, 0.5 for 20x, 1.0 for 10x"
             )
         return EncodedImage(picture, scale, self.model.weights_sha256)
 
@@ -128,6 +127,8 @@ class Segmenter:
             founds=founds,
             encode_seconds=encoded.seconds,
             version=__version__,
+            notes=picture.notes,
+            icc_profile=picture.profile,
         )
 
     def understand(self, prompts: str | Sequence[str]) -> list[Candidate]:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
-from importlib import import_module
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,8 +22,6 @@ TWICE = ("TCGA-A2-A0ES", "TCGA-MP-A4T7")
 LAYOUT = tuple(f"{part}/PATIENT/PATIENT_N.svs (or .tif) and .xml" for part in PARTS.values())
 MPP = 0.25
 FACTOR = 1.0
-
-_APERIO_YCBCR = 33003
 
 
 def items(folder: Path) -> Iterator[Item | Problem]:
@@ -67,7 +63,7 @@ def _patient(path: Path) -> str:
 def read(item: Item) -> Annotated:
     """All cells of the four kinds; about pixels of ambiguous ones nothing is known."""
     image, outline = item.files
-    pixels = _svs(image) if image.suffix == ".svs" else _tif(image)
+    pixels = files.rgb(image) if image.suffix == ".svs" else _tif(image)
     root = _xml(outline)
     masks = {kind: np.zeros(pixels.shape[:2], np.int32) for kind in (*LABELS, AMBIGUOUS)}
     for annotation in root.iter("Annotation"):
@@ -89,26 +85,6 @@ def read(item: Item) -> Annotated:
 def _tif(path: Path) -> Pixels:
     """The organisers wrote RGBA with a library that takes BGRA: red and blue are exchanged."""
     return np.ascontiguousarray(files.rgb(path)[..., ::-1])
-
-
-def _svs(path: Path) -> Pixels:
-    try:
-        tifffile = import_module("tifffile")
-    except ImportError as error:
-        raise BadInput(f"reading {path.name} needs tifffile: pip install 'pathsegmentor[data]'") from error
-    try:
-        with tifffile.TiffFile(path) as file:
-            page = file.pages[0]
-            pixels = np.asarray(page.asarray())
-            compression = int(page.compression)
-    except Exception as error:  # decoders raise many classes on broken files
-        raise BadInput(f"{path} is damaged or needs imagecodecs: {' '.join(str(error).split())}") from error
-    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] < 3:
-        raise BadInput(f"{path} has {pixels.dtype} values of shape {pixels.shape}; expected 8-bit colours")
-    pixels = np.ascontiguousarray(pixels[..., :3])
-    if compression == _APERIO_YCBCR:
-        pixels = cv2.cvtColor(np.ascontiguousarray(pixels[..., (0, 2, 1)]), cv2.COLOR_YCrCb2RGB)
-    return pixels
 
 
 def _xml(path: Path) -> ET.Element:
