@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from pathsegmentor.data.record import Item, Problem
@@ -42,7 +43,6 @@ def write(top: Path, part: str, name: str, text: str, suffix: str = ".tif") -> P
         wrong = np.dstack([RGB[..., ::-1], np.full(RGB.shape[:2], 255, np.uint8)])
         Image.fromarray(wrong).save(folder / f"{name}.tif", compression="tiff_lzw")
     if suffix == ".svs":
-        tifffile = pytest.importorskip("tifffile")
         tifffile.imwrite(folder / f"{name}.svs", RGB, photometric="rgb")
     return folder / name
 
@@ -184,9 +184,3 @@ def test_a_truncated_picture_is_refused_in_one_line(download: Path, index: int) 
     with pytest.raises(BadInput, match="damaged") as error:
         SOURCE.read(item)
     assert "\n" not in str(error.value)
-
-
-def test_without_tifffile_the_install_line_is_given(download: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "tifffile", None)
-    with pytest.raises(BadInput, match=r"pip install 'pathsegmentor\[data\]'"):
-        SOURCE.read(found(download)[1])

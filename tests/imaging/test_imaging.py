@@ -59,8 +59,10 @@ def test_every_mode_becomes_rgb(tmp_path: Path, mode: str) -> None:
 
 
 def test_transparent_pixels_become_white(tmp_path: Path) -> None:
-    clear = np.dstack([RGB, np.zeros((40, 30), np.uint8)])
-    assert read_picture(saved(tmp_path / "a.png", Image.fromarray(clear))).pixels.min() == 255
+    alpha = np.repeat(np.uint8([[0], [255]]), 20, axis=0) * np.ones((1, 30), np.uint8)
+    picture = read_picture(saved(tmp_path / "a.png", Image.fromarray(np.dstack([RGB, alpha]))))
+    assert picture.pixels[:20].min() == 255 and "50 % of its pixels are transparent" in picture.notes[0]
+    np.testing.assert_array_equal(picture.pixels[20:], RGB[20:])
 
 
 def test_exif_rotation_is_applied(tmp_path: Path) -> None:
@@ -84,13 +86,13 @@ def test_scale_from_tags(tmp_path: Path) -> None:
 def test_scale_is_read_without_the_pixels(tmp_path: Path) -> None:
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, RGB, resolution=(40_000, 20_000), resolutionunit="CENTIMETER", compression="zlib")
-    assert read_scale(path) == read_picture(path).mpp == pytest.approx((0.25, 0.5))
+    assert read_scale(path).mpp == read_picture(path).mpp == pytest.approx((0.25, 0.5))
     whole = saved(tmp_path / "b.png", Image.fromarray(RGB), dpi=(50_800, 50_800)).read_bytes()
     (tmp_path / "cut.png").write_bytes(whole[: len(whole) // 2])
-    assert read_scale(tmp_path / "cut.png") == pytest.approx((0.5, 0.5))
-    assert read_scale(saved(tmp_path / "c.png", Image.fromarray(RGB))) is None
+    assert read_scale(tmp_path / "cut.png").mpp == pytest.approx((0.5, 0.5))
+    assert read_scale(saved(tmp_path / "c.png", Image.fromarray(RGB))).mpp is None
     (tmp_path / "words.png").write_text("no image")
-    with pytest.raises(BadInput, match="not an image"):
+    with pytest.raises(BadInput, match="not an image of a known kind"):
         read_scale(tmp_path / "words.png")
 
 

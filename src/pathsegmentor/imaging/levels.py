@@ -57,7 +57,7 @@ def as_rgb(values: Pixels) -> Pixels:
 
 
 def over_white(rgb: Pixels, alpha: Pixels, premultiplied: bool = False) -> tuple[Pixels, str]:
-    """Colours (H, W, 3) laid over white by alpha (H, W), and a note if anything was transparent.
+    """Colours (H, W, 3) laid over white by alpha (H, W), in place, and a note if anything was transparent.
 
     Raises ``BadInput`` (without a path) if nothing is to be seen at all.
     """
@@ -66,12 +66,13 @@ def over_white(rgb: Pixels, alpha: Pixels, premultiplied: bool = False) -> tuple
     clear = np.count_nonzero(alpha != 255)
     if not clear:
         return rgb, ""
-    out = np.empty_like(rgb)
     for band in _bands(rgb):
+        if (alpha[band] == 255).all():
+            continue
         here = alpha[band].astype(np.uint32)[..., None]
         colour = rgb[band] * (np.uint32(255) if premultiplied else here)
-        out[band] = np.minimum((colour + 255 * (255 - here) + 127) // 255, 255)
-    return out, f"{100 * clear / alpha.size:.3g} % of its pixels are transparent and were laid over white"
+        rgb[band] = np.minimum((colour + 255 * (255 - here) + 127) // 255, 255)
+    return rgb, f"{100 * clear / alpha.size:.3g} % of its pixels are transparent and were laid over white"
 
 
 def from_cmyk(values: Pixels) -> Pixels:

@@ -178,4 +178,7 @@ def _profile_note(profile: str | None) -> str:
 
 
 def _line(error: Exception) -> str:
+    # What a decoder trips over in our language tells a person nothing.
+    if isinstance(error, (TypeError, AttributeError, LookupError, ArithmeticError)):
+        return "its parts do not fit together"
     return (str(error).strip().splitlines() or [type(error).__name__])[0]

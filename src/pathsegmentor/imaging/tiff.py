@@ -32,6 +32,8 @@ _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _INK, _YCBCR = 0, 1, 2, 3, 5, 6
 _NAMES = {4: "a mask", 8: "CIELab", 9: "ICCLab", 10: "ITULab", 32803: "a camera's raw data", 34892: "raw data"}
 _COLOURS = {_WHITE_IS_ZERO: 1, _BLACK_IS_ZERO: 1, _RGB: 3, _PALETTE: 1, _INK: 4, _YCBCR: 3}
 _ORIENTATION, _MOST_VALUE = 274, 281
+# Ink with its transparency has five; tiles are for reading a part.
+_MOST_CHANNELS, _LARGEST_TILE = 5, 1 << 26
 _PLAIN, _APERIO_YCBCR = 1, 33003
 _JPEG = (6, 7, 33007, 34892)
 # These hand over luma and chroma as they stand; the decoders of pictures give RGB.
@@ -51,6 +53,10 @@ def open_tiff(file: BufferedReader, size: int) -> Held:
     page = pages[0]
     if page.imagedepth > 1:
         raise BadInput("holds a volume; save one plane of it as 8-bit RGB")
+    if page.samplesperpixel > _MOST_CHANNELS:
+        raise BadInput(f"holds {page.samplesperpixel} channels; save it as 8-bit RGB")
+    if page.is_tiled and page.tilewidth * page.tilelength > _LARGEST_TILE:
+        raise BadInput(f"is damaged: its tiles are {page.tilewidth} x {page.tilelength} pixels large")
     held = Held(page.imagewidth, page.imagelength, lambda held: _decoded(pages, size, _stated_bits(page, text), held))
     first = tiff.pages.first
     text = first.description

@@ -45,9 +45,11 @@ KEPT_TILES = 64
 # Pixels of all probability maps held at a time.
 HELD_PIXELS = 200_000_000
 STRIDE = 32
-# An image is enlarged at most this often a side, and to at most so many pixels: beyond, there is nothing to see.
-MOST_ENLARGED = 16
-MOST_SCALED_PIXELS = 1_000_000_000
+# An image is enlarged at most this often a side: no source of PathSeg is, so no model has learnt from blurrier
+# tissue, and a nucleus is then about four pixels wide.
+MOST_ENLARGED = 4
+# Nor to more pixels than this, for each takes 15 bytes: its colours, and sum, weight and mean of the probability.
+MOST_SCALED_PIXELS = 360_000_000
 
 
 @dataclass
