@@ -27,7 +27,7 @@ def test_words_become_masks(command: Command, tmp_path: Path) -> None:
     )
     assert done.code == 0, done.err
     answer = done.json
-    assert set(answer) == {"image", "width", "height", "mpp", "model", "results"}
+    assert set(answer) == {"image", "width", "height", "mpp", "model", "notes", "results"}
     assert (answer["width"], answer["height"], answer["mpp"], answer["model"]) == (224, 224, 1.0, "nano")
     glands = answer["results"][0]
     keys = {"prompt", "label", "status", "presence", "count", "area_um2", "area_fraction", "mask"}

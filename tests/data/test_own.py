@@ -391,7 +391,7 @@ def test_without_any_scale_it_is_asked_for(tmp_path: Path, here: Run) -> None:  
     folder, out = tmp_path / "own", tmp_path / "pathseg"
     qupath(folder, feature("Tumor", [LEAF]))
     done = here("data", "build", "--source", f"folder={folder}", "--out", out)
-    assert done.code == 2 and "a.png: the file does not tell its scale; add --mpp" in one_line(done)
+    assert done.code == 2 and "a.png: the file does not say its scale; add --mpp" in one_line(done)
     table(folder / "images.csv", ["image", "mpp"], [["a.png", "fine"]])
     assert told(folder)[0] == "images.csv: mpp 'fine' of a.png is no scale in um per pixel"
 

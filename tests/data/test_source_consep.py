@@ -15,6 +15,7 @@ from pathsegmentor.errors import BadInput
 from pathsegmentor.vocabulary import Vocabulary
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (32, 24, 4), dtype=np.uint8)
+PIXELS[..., 3] = 255
 # Eight nuclei of four rows each: number 10 + n, types 0 (nothing) to 7.
 TYPES = np.repeat(np.arange(8), 4)[:, None] * np.ones(24)
 NUMBERS = np.where(TYPES > 0, TYPES + 10, 0)

@@ -77,7 +77,7 @@ def test_labels_are_the_papers() -> None:
 
 @pytest.mark.parametrize("name", ["ERG_endothelium_1_2_3", "ERG_EC_1_2_3", "x_Endothelium_1_2_3"])
 def test_kind_is_told_by_type_or_antigen_in_any_case(tmp_path: Path, name: str) -> None:
-    put(tmp_path, name, np.dstack([PIXELS, MASK + 100]))
+    put(tmp_path, name, np.dstack([PIXELS, np.full_like(MASK, 255)]))
     info(tmp_path, name.split("_")[0], {name: "test"}, both=False)
     (item,) = found(tmp_path)[0]
     got = SOURCE.read(item)

@@ -14,6 +14,7 @@ from pathsegmentor.errors import BadInput
 from pathsegmentor.vocabulary import Vocabulary
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (24, 20, 4), dtype=np.uint8)
+PIXELS[..., 3] = 255
 MASK = np.zeros((24, 20), np.uint8)
 MASK[3:9, 4:15] = 255
 TYPED = MASK.copy()

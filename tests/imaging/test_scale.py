@@ -90,7 +90,13 @@ def test_pixels_are_no_length(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("unit", "dots", "mpp"),
-    [("CENTIMETER", 40_000, 0.25), ("INCH", 50_800, 0.5), ("NONE", 40_000, None), ("INCH", 72, None), ("INCH", 300, None)],
+    [
+        ("CENTIMETER", 40_000, 0.25),
+        ("INCH", 50_800, 0.5),
+        ("NONE", 40_000, None),
+        ("INCH", 72, None),
+        ("INCH", 300, None),
+    ],
 )
 def test_resolution_tags_need_a_unit_and_a_microscope(unit: str, dots: int, mpp: float | None, tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", RGB, resolution=(dots, dots), resolutionunit=unit)

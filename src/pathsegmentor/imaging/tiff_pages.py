@@ -31,7 +31,7 @@ def picture_pages(file: TiffFile) -> tuple[list[TiffPage], list[str]]:
     """
     pages: list[Any] = list(islice(file.pages, _MOST_PAGES))
     if not pages:
-        raise BadInput("holds no picture")
+        raise BadInput("is damaged or cut short: no page of it can be read")
     first = pages[0]
     if is_reduced(first):
         full = [page for page in (*pages, *(first.pages or ())) if not is_reduced(page)]
