@@ -44,7 +44,8 @@ def test_the_stored_pixels_are_those_of_the_reader(kind: str, tmp_path: Path, he
     np.testing.assert_array_equal(read_picture(path).pixels, pixels)
     done = here("data", "build", "--source", f"folder={tmp_path / 'my'}", "--mpp", 0.25, "--out", tmp_path / "set")
     assert done.code == 0, done.err
-    (sample,) = PathSeg(tmp_path / "set")
+    built = PathSeg(tmp_path / "set")
+    (sample,) = map(built.sample, built.entries)
     small = cv2.resize(sample.pixels, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
     assert np.abs(small.astype(int) - pixels).mean() < 3
 

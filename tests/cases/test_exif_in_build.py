@@ -50,7 +50,8 @@ def test_image_and_mask_are_upright(form: str, orientation: int, tmp_path: Path,
         (home / "c.json").write_text(json.dumps(listing))
     done = here("data", "build", "--source", f"folder={home}", "--mpp", 0.25, "--out", tmp_path / "set")
     assert done.code == 0, done.out + done.err
-    (sample,) = PathSeg(tmp_path / "set")
+    built = PathSeg(tmp_path / "set")
+    (sample,) = map(built.sample, built.entries)
     small = cv2.resize(sample.pixels, (width, height), interpolation=cv2.INTER_AREA)
     assert np.abs(small.astype(int) - upright).mean() < 5
     (found,) = sample.masks.values()
