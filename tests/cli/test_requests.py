@@ -160,7 +160,7 @@ def test_json_is_all_that_is_said_and_agrees_with_the_masks(command: Command, im
     done = command("segment", image, *asked, "--mpp", 0.5, "--out", tmp_path / "out", "--json")
     answer = done.json
     assert done.code == 0 and done.err == ""
-    assert list(answer) == ["image", "width", "height", "mpp", "model", "results"]
+    assert list(answer) == ["image", "width", "height", "mpp", "model", "notes", "results"]
     assert (answer["image"], answer["width"], answer["height"], answer["mpp"]) == ("colon.png", 64, 48, 0.5)
     keys = ["prompt", "label", "status", "presence", "count", "area_um2", "area_fraction", "mask"]
     assert [list(found) for found in answer["results"]] == [keys] * 4

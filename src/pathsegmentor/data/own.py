@@ -135,7 +135,8 @@ def _same_size(pixels: Pixels, told: list[int | None], item: Item) -> None:
     """Refuse polygons drawn on the image at another size."""
     height, width = pixels.shape[:2]
     if told[0] not in (None, width) or told[1] not in (None, height):
-        raise BadInput(f"image is {width} x {height} pixels, {item.files[1].name} says {told[0]} x {told[1]}")
+        turned = "; was it drawn without the image's EXIF orientation?" if told == [height, width] else ""
+        raise BadInput(f"image is {width} x {height} pixels, {item.files[1].name} says {told[0]} x {told[1]}{turned}")
 
 
 def label_of(name: str, labels: dict[str, str]) -> str:

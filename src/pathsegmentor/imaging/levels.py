@@ -12,8 +12,8 @@ from pathsegmentor.errors import BadInput
 Values = NDArray[np.generic]
 Pixels = NDArray[np.uint8]
 
-# What cameras give in 16 bits. A picture of bright tissue uses its range: one whose brightest value would lie in
-# the darkest quarter is one of fewer bits.
+# What cameras give. Bright-field pictures reach into the upper half of their range, so the fewest bits that hold the
+# brightest value are the right ones.
 _DEPTHS = (8, 10, 12, 14, 16)
 _BAND = 4_000_000
 

@@ -57,9 +57,9 @@ def open_tiff(file: BufferedReader, size: int) -> Held:
         raise BadInput(f"holds {page.samplesperpixel} channels; save it as 8-bit RGB")
     if page.is_tiled and page.tilewidth * page.tilelength > _LARGEST_TILE:
         raise BadInput(f"is damaged: its tiles are {page.tilewidth} x {page.tilelength} pixels large")
-    held = Held(page.imagewidth, page.imagelength, lambda held: _decoded(pages, size, _stated_bits(page, text), held))
     first = tiff.pages.first
-    text = first.description
+    stated = _stated_bits(page, first.description)
+    held = Held(page.imagewidth, page.imagelength, lambda held: _decoded(pages, size, stated, held))
     held.statements += statements(first, page)
     held.orientation = sensible(page.tags.valueof(_ORIENTATION))
     held.profile = page.iccprofile
