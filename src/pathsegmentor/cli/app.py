@@ -121,11 +121,13 @@ def train(
     data: Annotated[Path, typer.Option(help="PathSeg folder that 'data build' wrote.")],
     out: Annotated[Path, typer.Option(help="Folder of the run.")] = Path("runs/train"),
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
+    devices: Annotated[int, typer.Option(min=1, help="GPUs, or processes on a machine without any.")] = 1,
+    check: Annotated[bool, typer.Option("--check", help="Only try it: data, one step, memory and hours.")] = False,
 ) -> None:
     """Train a model."""
     from pathsegmentor.cli.train import run
 
-    run(config, data, out, resume)
+    run(config, data, out, resume, devices, check)
 
 
 @app.command()

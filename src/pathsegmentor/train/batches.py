@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -16,10 +16,12 @@ from torch import Tensor
 
 from pathsegmentor.data.pathseg import Entry, PathSeg
 from pathsegmentor.data.sample import Sample
+from pathsegmentor.errors import BadInput
 from pathsegmentor.imaging.resample import resize_labels, resize_pixels, scaled_size
 from pathsegmentor.train.augment import crop_map, inside, jitter_colour, jitter_stain, other_scanner, warp
 from pathsegmentor.train.background import background, glass_beside, out_of_focus
 from pathsegmentor.train.criterion import Targets
+from pathsegmentor.train.order import Epochs, rare
 
 HELD_BYTES = 3 << 30
 
@@ -33,8 +35,14 @@ class SamplingConfig:
     which about ``absent`` are negatives, ``foreign`` the chance that one belongs to another organ instead of
     to what the annotators looked for; ``scale`` the range of the random rescale; ``stain`` and ``colour``
     the strengths of the jitters, ``scanner`` the chance of another scanner's focus, noise and compression;
-    ``aim`` the share of crops centred on an object; ``glass`` the share of crops partly covered by glass,
-    ``background`` that of pictures without any tissue.
+    ``aim`` the share of crops centred on an object; ``turn`` and ``flip`` the chances of a quarter turn (one,
+    two or three) and of a mirror image; ``glass`` the share of crops partly covered by glass, ``background``
+    that of pictures without any tissue.
+
+    ``order`` is ``weighted`` (each source by its weight, larger images more often) or ``epoch`` (every image
+    once, or as often as its source's weight says, before any comes again). ``balance`` draws images of
+    labels that fewer than this share of the images have up to the root of the lack more often. ``fit``
+    scales each image to the crop before the random rescale, as the paper does.
     """
 
     crop: tuple[int, ...] = (256,)
@@ -47,17 +55,28 @@ class SamplingConfig:
     colour: float = 0.1
     scanner: float = 0.0
     aim: float = 0.5
+    turn: float = 0.75
+    flip: float = 0.5
     glass: float = 0.0
     background: float = 0.0
+    order: Literal["weighted", "epoch"] = "weighted"
+    balance: float = 0.0
+    fit: bool = False
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Pixels (B, 3, S, S) uint8, prompt indices (B, P) into the label list, and targets."""
+    """Pixels (B, 3, S, S) uint8, prompt indices (B, P) into the label list, and targets.
+
+    ``rows`` (B,) are the places of these images in the whole step of ``images``, ``names`` where they are from.
+    """
 
     pixels: Tensor
     labels: Tensor
     targets: Targets
+    rows: Tensor
+    images: int
+    names: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -115,14 +134,19 @@ class Sampler:
         self.items = [item for entry in entries for item in _at_all_scales(entry, labels, scales)]
         self._held: OrderedDict[int, Sample] = OrderedDict()
         self._bytes = 0
+        self.held_bytes = HELD_BYTES
         sides = np.array([item.side for item in self.items])
         values = sides * np.array([item.worth(config.foreign) for item in self.items])
         sources = np.array([item.entry.first.source for item in self.items])
+        often = rare([set(item.labels) & set(item.entry.labels) for item in self.items], config.balance)
+        values = values * often
         chance = np.zeros(len(self.items))
         for source in set(sources):
             here = sources == source
             chance[here] = weights.get(str(source), 1.0) * values[here] / values[here].sum()
         self.chance = chance / chance.sum()
+        times = often * np.array([weights.get(str(source), 1.0) for source in sources])
+        self.epochs = Epochs(times, seed) if config.order == "epoch" else None
 
     def sample(self, number: int) -> Sample:
         """The image of an item, at its scale."""
@@ -133,24 +157,36 @@ class Sampler:
         sample = at_scale(self.data.sample(item.entry), item.mpp)
         self._held[number] = sample
         self._bytes += _size(sample)
-        while self._bytes > HELD_BYTES and len(self._held) > 1:
+        while self._bytes > self.held_bytes and len(self._held) > 1:
             self._bytes -= _size(self._held.popitem(last=False)[1])
         return sample
 
-    def batch(self, step: int) -> Batch:
-        """The batch of one step, the same whenever it is asked for."""
+    def batch(self, step: int, part: int = 0, parts: int = 1) -> Batch:
+        """One of the ``parts`` of a step's batch, the same whenever it is asked for.
+
+        Every image of a step has its own random numbers, so that parts together are the whole.
+        """
         rng = np.random.default_rng([self.seed, step])
         size, images = self._shape(rng)
-        picks = rng.choice(len(self.items), size=images, p=self.chance)
-        crops = [self._crop(self.items[i], self.sample(i), size, rng) for i in picks.tolist()]
-        pixels, labels, masks, known = (np.stack(parts) for parts in zip(*crops, strict=True))
-        target = torch.from_numpy(masks).float()
-        sure = torch.from_numpy(known)
-        present = (target.bool() & sure).flatten(2).any(dim=2)
+        if images < parts:
+            raise BadInput(
+                f"a step of {images} images cannot pass in {parts} parts (processes x schedule.accumulate);"
+                " raise sampling.images or lower the parts"
+            )
+        picks = self._picks(step, images, rng)
+        rows = np.arange(images)[part::parts]
+        crops = [
+            self._crop(self.items[picks[i]], self.sample(picks[i]), size, np.random.default_rng([self.seed, step, i]))
+            for i in rows.tolist()
+        ]
+        pixels, labels, masks, known = (np.stack(arrays) for arrays in zip(*crops, strict=True))
         return Batch(
             torch.from_numpy(pixels).permute(0, 3, 1, 2),
             torch.from_numpy(labels),
-            Targets(target, sure, present),
+            Targets.of(torch.from_numpy(masks), torch.from_numpy(known)),
+            torch.from_numpy(rows),
+            images,
+            tuple(self.items[picks[i]].entry.first.image for i in rows.tolist()),
         )
 
     def _shape(self, rng: np.random.Generator) -> tuple[int, int]:
@@ -159,16 +195,24 @@ class Sampler:
         size = sizes[int(rng.integers(len(sizes)))]
         return size, max(round(self.config.images * (sizes[0] / size) ** 2), 1)
 
+    def _picks(self, step: int, images: int, rng: np.random.Generator) -> list[int]:
+        if self.epochs is not None:
+            return self.epochs.items(step * images, images)
+        return [int(i) for i in rng.choice(len(self.items), size=images, p=self.chance)]
+
     def _crop(self, item: Scaled, sample: Sample, size: int, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
         config = self.config
         if rng.random() < config.background:
             return self._background(item, sample, size, rng)
+        scale = rng.uniform(config.scale[0], config.scale[1])
+        if config.fit:
+            scale *= size / max(sample.pixels.shape[:2])
         affine = crop_map(
-            self._centre(item, sample, size, rng),
+            self._centre(item, sample, size / scale / 2, rng),
             size,
-            rng.uniform(config.scale[0], config.scale[1]),
-            int(rng.integers(4)),
-            bool(rng.integers(2)),
+            scale,
+            int(rng.integers(1, 4)) if rng.random() < config.turn else 0,
+            bool(rng.random() < config.flip),
         )
         pixels = warp(sample.pixels, affine, size, nearest=False)
         pixels = jitter_colour(jitter_stain(pixels, config.stain, rng), config.colour, rng)
@@ -192,7 +236,7 @@ class Sampler:
     def _background(self, item: Scaled, sample: Sample, size: int, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
         """A picture without tissue; any label that has this scale is absent from it."""
         if rng.random() < 1 / 6:
-            affine = crop_map(self._centre(item, sample, size, rng), size, 1.0, 0, False)
+            affine = crop_map(self._centre(item, sample, size / 2, rng), size, 1.0, 0, False)
             pixels = out_of_focus(warp(sample.pixels, affine, size, nearest=False), rng)
         else:
             pixels = background(size, rng)
@@ -208,9 +252,11 @@ class Sampler:
         index = np.array([self.labels.index(label) for label in asked])
         return pixels, index, masks, np.broadcast_to(sure, masks.shape).copy()
 
-    def _centre(self, item: Scaled, sample: Sample, size: int, rng: np.random.Generator) -> tuple[float, float]:
-        """A place in the image: sometimes on an object, else anywhere the crop still fits."""
-        half = size / 2
+    def _centre(self, item: Scaled, sample: Sample, half: float, rng: np.random.Generator) -> tuple[float, float]:
+        """A place in the image: sometimes on an object, else anywhere; moved so that the crop fits.
+
+        ``half`` is half the crop's side in the image's pixels.
+        """
         height, width = sample.pixels.shape[:2]
         there = [label for label in item.labels if label in sample.masks and sample.masks[label].any()]
         if there and rng.random() < self.config.aim:
@@ -244,23 +290,6 @@ class Sampler:
             order = list(rng.permutation(pool))
             chosen += order[: count - len(chosen)]
         return [str(label) for label in chosen]
-
-
-class Ahead:
-    """Draws the batch of the following step in a thread while the present one is learnt from."""
-
-    def __init__(self, sampler: Sampler) -> None:
-        self._sampler = sampler
-        self._thread = ThreadPoolExecutor(1)
-        self._next: tuple[int, Future[Batch]] | None = None
-
-    def batch(self, step: int) -> Batch:
-        """The batch of one step, as the sampler itself gives it."""
-        step_ahead, future = self._next or (-1, None)
-        if future is None or step_ahead != step:
-            future = self._thread.submit(self._sampler.batch, step)
-        self._next = step + 1, self._thread.submit(self._sampler.batch, step + 1)
-        return future.result()
 
 
 def draw_absent(

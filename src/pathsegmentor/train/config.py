@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any, Literal
 
 import yaml
 
@@ -15,29 +17,47 @@ from pathsegmentor.train.criterion import Weights
 
 @dataclass(frozen=True)
 class ScheduleConfig:
-    """Optimiser and its course: linear warm-up, then polynomial decay to zero over ``steps``.
+    """Optimiser and its course, over ``steps``, or ``epochs`` over the images instead.
 
-    ``tower`` multiplies the rate of the image tower; ``decay`` is the weight decay of tensors with
-    more than one dimension; ``clip`` the largest gradient norm; ``ema`` the decay of the average
-    weights that are saved.
+    Linear warm-up over the share ``warmup``, then polynomial decay to zero; or, with ``drops``, a constant
+    rate that is divided by ten at those shares of the run. ``rates`` multiply the rate of parts of the
+    network, by name (``image_tower: 0.1``; 0 freezes a part); ``decay`` is the weight decay of tensors
+    with more than one dimension; ``clip`` the largest gradient norm; ``ema`` the decay of the average
+    weights that are saved (0: the weights themselves). A step's images pass in ``accumulate`` parts.
     """
 
-    steps: int = 1000
+    steps: int | None = None
+    epochs: float | None = None
     rate: float = 8e-4
-    tower: float = 1.0
+    rates: dict[str, float] = field(default_factory=dict)
     decay: float = 0.05
     warmup: float = 0.05
     power: float = 0.9
+    drops: tuple[float, ...] = ()
     clip: float = 5.0
     ema: float = 0.999
-    checkpoint_every: int = 100
+    accumulate: int = 1
+
+
+@dataclass(frozen=True)
+class SavingConfig:
+    """A checkpoint after ``steps`` steps or ``minutes``, whichever is first; the newest ``keep`` stay.
+
+    ``look``: steps between looks at a fixed validation set, which write pictures and choose the best.
+    """
+
+    steps: int = 100
+    minutes: float = 15.0
+    keep: int = 3
+    look: int = 500
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """A whole run; ``init`` is ``imagenet`` (light tower only), a model folder, or empty.
+    """A whole run; ``init`` is ``imagenet`` (light tower only), a model's name or folder, or empty.
 
-    ``sources`` are the parts of PathSeg to train on, and how often each is drawn.
+    ``sources`` are the parts of PathSeg to train on, and how often each is drawn. ``points`` are the random
+    places at which earlier predictions are judged. ``readers`` are processes that draw batches (0: a thread).
     """
 
     name: str
@@ -45,18 +65,68 @@ class TrainConfig:
     model: ModelConfig = field(default_factory=ModelConfig)
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    saving: SavingConfig = field(default_factory=SavingConfig)
     weights: Weights = field(default_factory=Weights)
     points: int = 2048
     held_out: float = 0.1
     seed: int = 0
     init: str = ""
-    precision: str = "32-true"
+    precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    readers: int = 0
 
 
 def read_train_config(path: Path) -> TrainConfig:
-    """Read and check a training YAML; raises ``BadInput`` in words."""
+    """Read and check a training YAML; raises ``BadInput`` in words.
+
+    ``extends: OTHER.yaml`` takes what the other file (beside this one) says, table by table, under what this one
+    says; a null takes a setting out.
+    """
+    from pathsegmentor.train.ranges import check_ranges
+
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-        return read_dataclass(TrainConfig, values, path.name)
+        config = read_dataclass(TrainConfig, _merged(path, ()), path.name)
     except (OSError, yaml.YAMLError, UnicodeDecodeError, BadModel) as error:
         raise BadInput(f"{path} cannot be used: {' '.join(str(error).split())}") from error
+    check_ranges(config, path.name)
+    return config
+
+
+def to_yaml(config: TrainConfig) -> str:
+    """A config as YAML with every setting spelt out; reads back as the same config."""
+    return yaml.safe_dump(plain(config), sort_keys=False)
+
+
+def plain(config: TrainConfig) -> dict[str, Any]:
+    """A config as tables, lists, numbers and words only."""
+    return dict(_plain(asdict(config)))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def _merged(path: Path, seen: tuple[Path, ...]) -> Any:
+    """What a file says, on top of what it extends."""
+    if path.resolve() in seen:
+        raise BadInput(f"{path} extends itself, by way of {' and '.join(p.name for p in seen)}")
+    values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    if not isinstance(values, dict) or "extends" not in values:
+        return values
+    other = values.pop("extends")
+    if not isinstance(other, str) or not (path.parent / other).is_file():
+        raise BadInput(f"{path}: extends {other!r}, which is no file beside it")
+    return _over(_merged(path.parent / other, (*seen, path.resolve())), values)
+
+
+def _over(below: Any, above: Any) -> Any:
+    if not isinstance(below, dict) or not isinstance(above, dict):
+        return above
+    out = dict(below)
+    for key, value in above.items():
+        if value is None:
+            out.pop(key, None)
+        else:
+            out[key] = _over(below.get(key), value)
+    return out

@@ -6,126 +6,148 @@ the same losses as one that was not.
 
 from __future__ import annotations
 
+import os
+import time
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
 
 import torch
-from lightning_fabric import Fabric
-from torch import Tensor
-from torch.utils.tensorboard import SummaryWriter
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from pathsegmentor.atomic import whole_file
 from pathsegmentor.errors import BadInput
 from pathsegmentor.model.folder import save_model
-from pathsegmentor.train.batches import Batch
+from pathsegmentor.train.checkpoint import BEST, FOLDER, cannot_write, checkpoints, is_first_process, read, restore, save, tidy
 from pathsegmentor.train.config import TrainConfig
-from pathsegmentor.train.criterion import Criterion
-from pathsegmentor.train.run import Run, build, log, pixels_of, progress_bar, rate_at, read_prompts
+from pathsegmentor.train.folder import Metrics, only_writer, write_particulars
+from pathsegmentor.train.look import LookingSet
+from pathsegmentor.train.run import Run, assemble, fabric_for, prepare
+from pathsegmentor.train.step import NotFinite, one_step
+from pathsegmentor.train.stop import Stopped, stop_signals
 
-CHECKPOINT = "checkpoint.pt"
 
-
-def train(config: TrainConfig, data: Path, out: Path, resume: bool = False) -> Path:
+def train(config: TrainConfig, data: Path, out: Path, resume: bool = False, devices: int = 1) -> Path:
     """Train to the end and write a model folder ``out/model``; returns it.
 
-    ``data`` is a built PathSeg folder. ``resume`` goes on from
-    ``out/checkpoint.pt``; without it an existing checkpoint is refused, not overwritten.
+    ``data`` is a built PathSeg folder. ``resume`` goes on from the newest checkpoint in ``out``; without it
+    existing checkpoints are refused, not overwritten. Raises ``Stopped`` after a signal, with all work saved.
     """
-    checkpoint = out / CHECKPOINT
-    if checkpoint.exists() and not resume:
-        raise BadInput(f"{checkpoint} exists; add --resume to go on, or choose another --out")
-    out.mkdir(parents=True, exist_ok=True)
-    fabric = Fabric(accelerator="auto", devices=1, precision=config.precision)
-    fabric.seed_everything(config.seed, verbose=False)
-    run = build(config, data)
-    if resume and checkpoint.exists():
-        restore(run, checkpoint)
-    loop(fabric, run, out)
-    card = f"# {config.name}\n\nTrained for {run.step} steps. Research use only.\n"
-    save_model(out / "model", config.model, run.average, run.tokenizer, run.labels, card, half=True)
+    first = is_first_process()
+    with only_writer(out) if first else nullcontext():
+        there = checkpoints(out)
+        if there and not resume:
+            raise BadInput(f"{there[-1]} exists; add --resume to go on, or choose another --out")
+        fabric = fabric_for(config.precision, devices)
+        fabric.seed_everything(config.seed, verbose=False)
+        material = prepare(config, data)
+        if first:
+            tidy(out)
+            write_particulars(out, config, material.manifest_sha256, data, fabric.world_size)
+        fabric.launch()
+        run = assemble(material, fabric)
+        if there:
+            restore(run, there[-1])
+        try:
+            loop(run, out)
+            if fabric.is_global_zero:
+                finish(run, out)
+        except OSError as error:
+            raise cannot_write(out, Path(error.filename or out), error) from error
+        finally:
+            run.feed.close()
+        fabric.barrier()
     return out / "model"
 
 
-def batch_loss(run: Run, criterion: Criterion, batch: Batch) -> dict[str, Tensor]:
-    """Forward pass and loss terms of a batch."""
-    net, read = run.net, read_prompts(run, batch.labels)
-    memory = net.encode(pixels_of(run, batch))
-    decoded = net.joint_decoder(memory, read.tokens, read.real)
-    generator = torch.Generator().manual_seed(run.config.seed * 1_000_003 + run.step)
-    targets = batch.targets.to(net.logit_scale.device)
-    return criterion(net, memory, decoded, read.features, read.real, targets, generator)
-
-
-def loop(fabric: Fabric, run: Run, out: Path) -> None:
-    """Steps until the schedule's end, logging and saving on the way."""
-    schedule = run.config.schedule
-    run.net.to(fabric.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    criterion = Criterion(run.config.weights, run.config.points)
-    run.net.train()
-    writer = SummaryWriter(out / "tensorboard", purge_step=run.step)
-    with progress_bar() as progress:
-        task = progress.add_task(run.config.name, total=schedule.steps, completed=run.step)
-        while run.step < schedule.steps:
-            terms = one_step(fabric, run, criterion)
-            log(out, writer, run.step, terms)
+def loop(run: Run, out: Path) -> None:
+    """Steps until the schedule's end, logging, looking and saving on the way."""
+    zero = run.fabric.is_global_zero
+    metrics = Metrics(out, run.step) if zero else None
+    looking = LookingSet(run) if zero else None
+    saved, steps = time.monotonic(), run.material.steps
+    with stop_signals() as stop, progress_bar(zero) as progress:
+        task = progress.add_task(run.config.name, total=steps, completed=run.step)
+        while run.step < steps:
+            try:
+                terms = one_step(run)
+            except NotFinite as error:
+                raise BadInput(keep_culprit(out, error)) from error
+            if metrics:
+                metrics.add(run.step, terms)
             run.step += 1
             progress.update(task, advance=1, description=f"{run.config.name} loss {terms['total']:.3f}")
-            if run.step % schedule.checkpoint_every == 0 or run.step == schedule.steps:
-                save(run, out / CHECKPOINT)
-    writer.close()
+            stopping = anywhere(run, stop.asked)
+            if zero and looking and metrics:
+                better = look(run, looking, metrics, out)
+                if better or stopping or _due(run, saved):
+                    save(run, out, best=better)
+                    saved = time.monotonic()
+            if stopping:
+                if zero:
+                    raise Stopped(run.step, stop.number)
+                return
+    if metrics:
+        metrics.close()
 
 
-def one_step(fabric: Fabric, run: Run, criterion: Criterion) -> dict[str, float]:
-    """One optimiser step; the random numbers of a step depend on seed and step only."""
-    schedule = run.config.schedule
-    torch.manual_seed(run.config.seed * 1_000_003 + run.step)
-    rate = rate_at(run.step, schedule)
-    for group in run.optimizer.param_groups:
-        group["lr"] = rate * group["factor"]
-    batch = run.batches.batch(run.step)
-    with fabric.autocast():
-        terms = batch_loss(run, criterion, batch)
-    run.optimizer.zero_grad(set_to_none=True)
-    fabric.backward(terms["total"])
-    norm = torch.nn.utils.clip_grad_norm_(run.net.parameters(), schedule.clip)
-    if not torch.isfinite(norm):
-        raise BadInput(f"the gradient is not finite at step {run.step}; lower the rate or check the data")
-    run.optimizer.step()
-    update_average(run, schedule.ema)
-    return {name: value.item() for name, value in terms.items()} | {"rate": rate, "norm": norm.item()}
+def anywhere(run: Run, asked: bool) -> bool:
+    """Whether any process was asked to stop: all must stop at the same step."""
+    flag = torch.tensor(int(asked), device=run.fabric.device)
+    return bool(run.fabric.all_reduce(flag, reduce_op="sum").item())
 
 
-@torch.no_grad()
-def update_average(run: Run, decay: float) -> None:
-    """Exponential moving average of all weights and running statistics; early steps count less."""
-    decay = min(decay, (1 + run.step) / (10 + run.step))
-    for name, value in run.net.state_dict().items():
-        average = run.average[name]
-        if average.is_floating_point():
-            average.lerp_(value.to(average), 1 - decay)
-        else:
-            average.copy_(value)
+def _due(run: Run, saved: float) -> bool:
+    saving = run.config.saving
+    return (
+        run.step % saving.steps == 0 or run.step == run.material.steps or time.monotonic() - saved > 60 * saving.minutes
+    )
 
 
-def save(run: Run, path: Path) -> None:
-    """Checkpoint with everything needed to go on; whole or not there."""
-    state: dict[str, Any] = {
-        "step": run.step,
-        "labels": run.labels,
-        "net": run.net.state_dict(),
-        "average": run.average,
-        "optimizer": run.optimizer.state_dict(),
-    }
+def look(run: Run, looking: LookingSet, metrics: Metrics, out: Path) -> bool:
+    """Every so many steps and at the end, look at the fixed set; whether it is the best so far."""
+    if run.step % run.config.saving.look and run.step != run.material.steps:
+        return False
+    found = looking.look(run, out)
+    metrics.add(run.step - 1, found)
+    score = found.get("look_dice", found.get("look_presence", -1.0))
+    if not looking.held_out or score <= run.best:
+        return False
+    run.best = score
+    return True
+
+
+def keep_culprit(out: Path, error: NotFinite) -> str:
+    """Save the batch whose loss or gradient is not finite; returns what to tell."""
+    path = out / f"not-finite-step-{error.step:08d}-process-{error.process}.pt"
+    parts = [
+        {"pixels": p.pixels, "labels": p.labels, "names": list(p.names), **p.targets._asdict()} for p in error.parts
+    ]
     with whole_file(path) as beside:
-        torch.save(state, beside)
+        torch.save({"step": error.step, "label_ids": error.labels, "parts": parts}, beside)
+    return f"{error} at step {error.step}; its batch is in {path}; lower schedule.rate or look at the batch's images"
 
 
-def restore(run: Run, path: Path) -> None:
-    """Go on from a checkpoint; refuses one of another label set."""
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    if state["labels"] != run.labels:
-        raise BadInput(f"{path} was trained on other labels; choose another --out")
-    run.net.load_state_dict(state["net"])
-    run.average = state["average"]
-    run.optimizer.load_state_dict(state["optimizer"])
-    run.step = state["step"]
+def finish(run: Run, out: Path) -> None:
+    """Write the model folder of the last average, and that of the best checkpoint if there is one."""
+    write_model(run, out / "model", run.average, run.step)
+    best = out / FOLDER / BEST
+    if best.exists():
+        state = read(best)
+        write_model(run, out / "best", state["average"] or state["net"], state["step"])
+
+
+def write_model(run: Run, folder: Path, state: dict[str, torch.Tensor], step: int) -> None:
+    """A model folder that says what it was trained on."""
+    config, begin = run.config, run.material.start
+    card = (
+        f"# {config.name}\n\nTrained for {step} steps on {', '.join(config.sources)} of a PathSeg whose manifest"
+        f" has the SHA-256 {run.material.manifest_sha256}. Research use only.\n"
+    )
+    save_model(folder, config.model, state, begin.tokenizer, begin.labels, card, half=True)
+
+
+def progress_bar(shown: bool) -> Progress:
+    """Progress on stderr, quiet where nobody watches."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=Console(stderr=True), disable=not (shown and os.isatty(2)))

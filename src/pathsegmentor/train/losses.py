@@ -13,7 +13,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 COST_BCE, COST_DICE, COST_CHOICE = 5.0, 5.0, 2.0
-OVERSAMPLE, IMPORTANT = 3, 0.75
 
 
 def bce(logits: Tensor, labels: Tensor) -> Tensor:
@@ -68,25 +67,3 @@ def sample_at(maps: Tensor, points: Tensor) -> Tensor:
     """Bilinear samples of maps (N, C, H, W) at points (N, P, 2), x and y in 0..1 -> (N, C, P); zero outside."""
     grid = 2 * points[:, None] - 1
     return F.grid_sample(maps, grid, mode="bilinear", padding_mode="zeros", align_corners=False)[:, :, 0]
-
-
-@torch.no_grad()
-def important_points(logits: Tensor, drawn: Tensor, fresh: Tensor) -> Tensor:
-    """Keep, of uniformly ``drawn`` points (N, D, 2), those with the least certain logits; add ``fresh`` ones.
-
-    ``logits`` (N, 1, H, W). The number kept fills up D / 3 points together with ``fresh`` (N, F, 2).
-    """
-    keep = drawn.shape[1] // OVERSAMPLE - fresh.shape[1]
-    doubt = -sample_at(logits, drawn)[:, 0].abs()
-    index = doubt.topk(keep, dim=1).indices[..., None].expand(-1, -1, 2)
-    return torch.cat([drawn.gather(1, index), fresh], dim=1)
-
-
-def draw_points(logits: Tensor, count: int, generator: torch.Generator) -> Tensor:
-    """Training points (N, count, 2) for mask logits (N, 1, H, W): three quarters at doubtful places."""
-
-    def uniform(number: int) -> Tensor:
-        return torch.rand(len(logits), number, 2, generator=generator).to(logits)
-
-    important = int(IMPORTANT * count)
-    return important_points(logits, uniform(OVERSAMPLE * count), uniform(count - important))

