@@ -129,7 +129,9 @@ def test_a_step_of_epochs_reads_every_image_once(data: Path) -> None:
 def test_epochs_are_turned_into_steps(data: Path) -> None:
     """Three images are not held out: 5 epochs in batches of 2 are 8 steps."""
     epochs = replace(
-        config(1), schedule=replace(config(1).schedule, steps=None, epochs=5), sampling=sampler(data, images=2, order="epoch").config
+        config(1),
+        schedule=replace(config(1).schedule, steps=None, epochs=5),
+        sampling=sampler(data, images=2, order="epoch").config,
     )
     assert prepare(epochs, data).steps == 8
 

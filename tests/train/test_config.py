@@ -33,7 +33,9 @@ def test_a_config_written_out_reads_back_the_same(tmp_path: Path) -> None:
 
 def test_a_config_extends_another_beside_it(tmp_path: Path) -> None:
     (tmp_path / "one.yaml").write_text(RIGHT + "sampling: {images: 3, prompts: 5}\nseed: 4\n")
-    (tmp_path / "two.yaml").write_text("extends: one.yaml\nname: two\nsources: {a: null, c: 3}\nsampling: {images: 7}\n")
+    (tmp_path / "two.yaml").write_text(
+        "extends: one.yaml\nname: two\nsources: {a: null, c: 3}\nsampling: {images: 7}\n"
+    )
     (tmp_path / "three.yaml").write_text("extends: two.yaml\nname: three\nseed: null\n")
     found = read_train_config(tmp_path / "three.yaml")
     assert found.name == "three" and found.sources == {"b": 2.0, "c": 3.0}
@@ -67,7 +69,10 @@ def test_a_config_extends_another_beside_it(tmp_path: Path) -> None:
         ("name: x\nsources: {a: 1}\n", "one of them"),
         ("name: x\nsources: {a: 1}\nschedule: {steps: 9, ema: 1}\n", "schedule.ema is 1"),
         ("name: x\nsources: {a: 1}\nschedule: {steps: 9, warmup: 1}\n", "schedule.warmup is 1"),
-        ("name: x\nsources: {a: 1}\nschedule: {steps: 9, rates: {image: 0.1}}\n", "no part 'image'; parts: image_tower"),
+        (
+            "name: x\nsources: {a: 1}\nschedule: {steps: 9, rates: {image: 0.1}}\n",
+            "no part 'image'; parts: image_tower",
+        ),
         ("name: x\nsources: {a: 1}\nschedule: {steps: 9, drops: [0.9, 0.5]}\n", "must rise"),
         ("name: x\nsources: {a: 1}\nschedule: {steps: 9, accumulate: 20}\n", "cannot pass in 20 parts"),
         ("name: x\nsources: {a: -1}\nschedule: {steps: 9}\n", "sources.a is -1"),

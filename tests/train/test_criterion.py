@@ -78,7 +78,9 @@ def sigmoid(x: float) -> float:
 
 
 def plain_bce(logits: list[float], labels: list[float]) -> float:
-    terms = [-(y * math.log(sigmoid(x)) + (1 - y) * math.log(1 - sigmoid(x))) for x, y in zip(logits, labels, strict=True)]
+    terms = [
+        -(y * math.log(sigmoid(x)) + (1 - y) * math.log(1 - sigmoid(x))) for x, y in zip(logits, labels, strict=True)
+    ]
     return sum(terms) / len(terms)
 
 
@@ -296,8 +298,8 @@ def test_bce_and_dice_as_in_plain_arithmetic() -> None:
         expected = [plain(x, y) for x, y in zip(LOGITS, LABELS, strict=True)]
         assert found(logits, labels).tolist() == pytest.approx(expected, rel=1e-5)
     for pairs, plain in ((pair_bce, plain_bce), (pair_dice, plain_dice)):
-        expected = [[plain(x, y) for y in LABELS] for x in LOGITS]
-        assert pairs(logits, labels).flatten().tolist() == pytest.approx(sum(expected, []), rel=1e-5)
+        expected = [plain(x, y) for x in LOGITS for y in LABELS]
+        assert pairs(logits, labels).flatten().tolist() == pytest.approx(expected, rel=1e-5)
 
 
 def test_choice_is_cross_entropy_over_queries() -> None:

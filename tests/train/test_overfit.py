@@ -21,7 +21,11 @@ def test_one_image_is_learnt_to_a_dice_over_095(data: Path, tmp_path: Path) -> N
     schedule = ScheduleConfig(steps=170, rate=4e-3, ema=0.9)
     model = replace(TINY_FOCAL, image=replace(TINY_FOCAL.image, embed_dim=16))
     learning = replace(
-        config(1, model), sampling=still, schedule=schedule, held_out=0.7, saving=SavingConfig(steps=10_000, look=10_000)
+        config(1, model),
+        sampling=still,
+        schedule=schedule,
+        held_out=0.7,
+        saving=SavingConfig(steps=10_000, look=10_000),
     )
     (only,) = pathseg.select("train", ["tnbc"], 0.7, 0)
     folder = train(learning, data, tmp_path / "run")

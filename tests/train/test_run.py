@@ -152,7 +152,7 @@ def test_a_loss_that_is_not_a_number_stops_with_its_batch(
         return real(run)
 
     monkeypatch.setattr(loop, "one_step", poisoned)
-    with pytest.raises(BadInput, match="not finite at step 4.*rate") as caught:
+    with pytest.raises(BadInput, match=r"not finite at step 4.*rate") as caught:
         train(config(6), data, out)
     assert "\n" not in str(caught.value)
     saved = torch.load(next(out.glob("not-finite-*.pt")), weights_only=True)
@@ -181,7 +181,9 @@ def test_a_gradient_that_is_not_a_number_never_reaches_the_weights(
     assert all(torch.equal(before[name], value) for name, value in run.net.named_parameters())
 
 
-def test_a_full_disk_keeps_the_last_good_checkpoint(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_keeps_the_last_good_checkpoint(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The size of files is limited from step 4 on, so the checkpoint after step 5 does not fit."""
     out = tmp_path / "run"
     unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)

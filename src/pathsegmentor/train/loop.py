@@ -18,7 +18,17 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from pathsegmentor.atomic import whole_file
 from pathsegmentor.errors import BadInput
 from pathsegmentor.model.folder import save_model
-from pathsegmentor.train.checkpoint import BEST, FOLDER, cannot_write, checkpoints, is_first_process, read, restore, save, tidy
+from pathsegmentor.train.checkpoint import (
+    BEST,
+    FOLDER,
+    cannot_write,
+    checkpoints,
+    is_first_process,
+    read,
+    restore,
+    save,
+    tidy,
+)
 from pathsegmentor.train.config import TrainConfig
 from pathsegmentor.train.folder import Metrics, only_writer, write_particulars
 from pathsegmentor.train.look import LookingSet
