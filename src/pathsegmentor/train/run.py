@@ -74,8 +74,9 @@ def prepare(config: TrainConfig, data: Path) -> Material:
         raise BadInput(
             f"{data}: the train part of {', '.join(config.sources)} has no image; check sources and held_out"
         )
-    check_labels(config, {label for entry in pathseg.entries for label in (*entry.labels, *entry.first.annotated)})
     begin = start(config.model, config.init, labels)
+    of_data = {label for entry in pathseg.entries for label in (*entry.labels, *entry.first.annotated)}
+    check_labels(config, of_data | set(begin.labels))
     sampler = sampler_of(config, pathseg, entries, begin.labels)
     steps = config.schedule.steps
     if steps is None:
