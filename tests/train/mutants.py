@@ -22,13 +22,17 @@ ALLOWED = 2
 
 
 class Fault(NamedTuple):
-    """A text that stands once in a file below ``src/pathsegmentor/train``, what replaces it, and who should notice."""
+    """A text that stands once in a file below ``src/pathsegmentor/train``, what replaces it, and who should notice.
+
+    ``only`` chooses among the tests of the file, as pytest's ``-k`` does.
+    """
 
     name: str
     file: str
     right: str
     wrong: str
     tests: str
+    only: str = ""
 
 
 CRITERION, STEP, RUN = "test_criterion.py", "test_step.py", "test_run.py"
@@ -60,46 +64,46 @@ FAULTS = [
     Fault("parts of a step weigh by themselves", "criterion.py", "whole = whole or Whole.of(targets)", "whole = Whole.of(targets)", CRITERION),
     Fault("the wrong query is judged", "criterion.py", "maps.gather(2, query[", "maps.gather(2, (0 * query)[", CRITERION),
     Fault("weights of BCE and Dice swapped", "criterion.py", "w.bce * sums[\"bce\"] + w.dice * sums[\"dice\"]", "w.dice * sums[\"bce\"] + w.bce * sums[\"dice\"]", CRITERION),
-    Fault("gradients add up over steps", "step.py", "run.optimizer.zero_grad(set_to_none=True)", "pass", STEP),
-    Fault("average never updated", "step.py", "        update_average(run, schedule.ema)\n", "        pass\n", STEP),
-    Fault("average takes all of the weights", "step.py", "average.lerp_(value.to(average), 1 - decay)", "average.copy_(value)", STEP),
-    Fault("average moves the wrong way", "step.py", "average.lerp_(value.to(average), 1 - decay)", "average.lerp_(value.to(average), decay)", STEP),
-    Fault("counters of the average stand still", "step.py", "average.copy_(value)", "pass", STEP),
-    Fault("gradients not clipped", "step.py", "max_norm=schedule.clip", "max_norm=1e9", STEP),
-    Fault("rate of the schedule not used", "step.py", "group[\"lr\"] = rate * group[\"factor\"]", "pass", STEP),
-    Fault("rates of parts ignored", "step.py", "rate * group[\"factor\"]", "rate", STEP),
-    Fault("random numbers not seeded", "step.py", "    torch.manual_seed(seed_of(run.config, run.step) + fabric.global_rank)\n", "", STEP),
-    Fault("counts of one part only", "step.py", "device=run.fabric.device).sum(dim=0)", "device=run.fabric.device)[0]", STEP),
-    Fault("a gradient that is not finite passes", "step.py", "    if not scaled or run.overflows > OVERFLOWS:", "    if False:", RUN),
-    Fault("a loss that is not finite passes", "step.py", "    if not math.isfinite(terms[\"total\"]):", "    if False:", RUN),
-    Fault("no warm-up", "optimiser.py", "return config.rate * (step + 1) / warm", "return config.rate", STEP),
-    Fault("no decay of the rate", "optimiser.py", "config.rate * left**config.power", "config.rate", STEP),
-    Fault("drops come too late", "optimiser.py", "step >= share * steps", "step > share * steps + 1", STEP),
-    Fault("vectors decay", "optimiser.py", "config.decay if matrix else 0.0", "config.decay", STEP),
-    Fault("frozen parts learn", "optimiser.py", "        if factor > 0:\n", "        if True:\n", STEP),
-    Fault("a look leaves the average in the network", "look.py", "            state[name].copy_(value)\n        net.train()", "            pass\n        net.train()", STEP),
-    Fault("a look uses the live weights", "look.py", "state[name].copy_(run.average[name])", "pass", STEP),
-    Fault("a look leaves evaluation mode on", "look.py", "        net.train()\n", "        pass\n", STEP),
-    Fault("best is the worst", "loop.py", "score <= run.best", "score >= run.best", RUN),
-    Fault("optimiser not restored", "checkpoint.py", "    run.optimizer.load_state_dict(state[\"optimizer\"])\n", "", RUN),
-    Fault("average not restored", "checkpoint.py", "            run.average[name].copy_(value)\n", "            pass\n", RUN),
-    Fault("step not restored", "checkpoint.py", "run.step, run.best = state[\"step\"], state[\"best\"]", "run.best = state[\"best\"]", RUN),
-    Fault("resume takes the oldest checkpoint", "loop.py", "restore(run, there[-1])", "restore(run, there[0])", RUN),
-    Fault("resume takes other data", "checkpoint.py", "if state.get(\"manifest_sha256\") != manifest:", "if False:", RUN),
-    Fault("resume takes another rate", "checkpoint.py", "FREE = (\"name\",", "FREE = (\"schedule\", \"name\",", RUN),
-    Fault("newest checkpoints are dropped", "checkpoint.py", "checkpoints(out)[: -run.config.saving.keep]", "checkpoints(out)[run.config.saving.keep :]", RUN),
-    Fault("lines of repeated steps stay", "folder.py", "if _step_of(line) < step]", "]", RUN),
-    Fault("the live weights become the model", "loop.py", "write_model(run, out / \"model\", run.average, run.step)", "write_model(run, out / \"model\", run.net.state_dict(), run.step)", RUN),
-    Fault("held-out images are trained on", "run.py", "pathseg.select(\"train\", config.sources, config.held_out, config.seed)", "pathseg.select(\"train\", config.sources, 0, config.seed)", RUN),
-    Fault("a model's tokenizer is not taken", "start.py", "return Start(net, model.tokenizer,", "return Start(net, prompt_tokenizer([\"x\"], config_vocab),".replace("config_vocab", "300"), START),
-    Fault("a model's labels are forgotten", "start.py", "known + sorted(set(labels) - set(known))", "sorted(labels)", START),
-    Fault("masks are not turned with pixels", "batches.py", "label: warp(mask.astype(np.uint8), affine, size, nearest=True)", "label: warp(mask.T.astype(np.uint8), affine, size, nearest=True)", BATCHES),
-    Fault("beyond the border is known", "batches.py", "        sure = inside(shape, affine, size)\n", "        sure = np.ones((size, size), bool)\n", BATCHES),
-    Fault("every step is the first", "batches.py", "rng = np.random.default_rng([self.seed, step])", "rng = np.random.default_rng([self.seed, 0])", BATCHES),
-    Fault("the seed is not used", "batches.py", "np.random.default_rng([self.seed, step, i])", "np.random.default_rng([0, step, i])", BATCHES),
-    Fault("every part draws the first images", "batches.py", "rows = np.arange(images)[part::parts]", "rows = np.arange(images)[: len(range(part, images, parts))]", BATCHES),
-    Fault("epochs are not shuffled anew", "order.py", "[self._seed, epoch, 1]", "[self._seed, 1]", BATCHES),
-    Fault("rare labels are not drawn more often", "order.py", "np.sqrt(balance * len(labels) / n)", "np.sqrt(balance)", BATCHES),
+    Fault("gradients add up over steps", "step.py", "run.optimizer.zero_grad(set_to_none=True)", "pass", STEP, "gradients_of_one_step"),
+    Fault("average never updated", "step.py", "        update_average(run, schedule.ema)\n", "        pass\n", STEP, "every_step_updates"),
+    Fault("average takes all of the weights", "step.py", "average.lerp_(value.to(average), 1 - decay)", "average.copy_(value)", STEP, "average_follows"),
+    Fault("average moves the wrong way", "step.py", "average.lerp_(value.to(average), 1 - decay)", "average.lerp_(value.to(average), decay)", STEP, "average_follows"),
+    Fault("counters of the average stand still", "step.py", "average.copy_(value)", "pass", STEP, "average_follows"),
+    Fault("gradients not clipped", "step.py", "max_norm=schedule.clip", "max_norm=1e9", STEP, "clipped_and"),
+    Fault("rate of the schedule not used", "step.py", "group[\"lr\"] = rate * group[\"factor\"]", "pass", STEP, "moves_weights"),
+    Fault("rates of parts ignored", "step.py", "rate * group[\"factor\"]", "rate", STEP, "moves_weights"),
+    Fault("random numbers not seeded", "step.py", "    torch.manual_seed(seed_of(run.config, run.step) + fabric.global_rank)\n", "", STEP, "random_numbers"),
+    Fault("counts of one part only", "step.py", "device=run.fabric.device).sum(dim=0)", "device=run.fabric.device)[0]", STEP, "counts_all"),
+    Fault("a gradient that is not finite passes", "step.py", "    if not scaled or run.overflows > OVERFLOWS:", "    if False:", RUN, "gradient_that_is_not"),
+    Fault("a loss that is not finite passes", "step.py", "    if not math.isfinite(terms[\"total\"]):", "    if False:", RUN, "loss_that_is_not"),
+    Fault("no warm-up", "optimiser.py", "return config.rate * (step + 1) / warm", "return config.rate", STEP, "rate_"),
+    Fault("no decay of the rate", "optimiser.py", "config.rate * left**config.power", "config.rate", STEP, "rate_"),
+    Fault("drops come too late", "optimiser.py", "step >= share * steps", "step > share * steps + 1", STEP, "rate_"),
+    Fault("vectors decay", "optimiser.py", "config.decay if matrix else 0.0", "config.decay", STEP, "vectors"),
+    Fault("frozen parts learn", "optimiser.py", "        if factor > 0:\n", "        if True:\n", STEP, "vectors"),
+    Fault("a look leaves the average in the network", "look.py", "            state[name].copy_(value)\n        net.train()", "            pass\n        net.train()", STEP, "look_uses"),
+    Fault("a look uses the live weights", "look.py", "state[name].copy_(run.average[name])", "pass", STEP, "look_uses"),
+    Fault("a look leaves evaluation mode on", "look.py", "        net.train()\n", "        pass\n", STEP, "look_uses"),
+    Fault("best is the worst", "loop.py", "score <= run.best", "score >= run.best", RUN, "keep_the_best"),
+    Fault("optimiser not restored", "checkpoint.py", "    run.optimizer.load_state_dict(state[\"optimizer\"])\n", "", RUN, "cut_at_any_step and 5"),
+    Fault("average not restored", "checkpoint.py", "            run.average[name].copy_(value)\n", "            pass\n", RUN, "cut_at_any_step and 5"),
+    Fault("step not restored", "checkpoint.py", "run.step, run.best = state[\"step\"], state[\"best\"]", "run.best = state[\"best\"]", RUN, "cut_at_any_step and 5"),
+    Fault("resume takes the oldest checkpoint", "loop.py", "restore(run, there[-1])", "restore(run, there[0])", RUN, "takes_the_newest"),
+    Fault("resume takes other data", "checkpoint.py", "if state.get(\"manifest_sha256\") != manifest:", "if False:", RUN, "other_data"),
+    Fault("resume takes another rate", "checkpoint.py", "FREE = (\"name\",", "FREE = (\"schedule\", \"name\",", RUN, "resume_refuses"),
+    Fault("newest checkpoints are dropped", "checkpoint.py", "checkpoints(out)[: -run.config.saving.keep]", "checkpoints(out)[run.config.saving.keep :]", RUN, "what_a_run_folder"),
+    Fault("lines of repeated steps stay", "folder.py", "if _step_of(line) < step]", "]", RUN, "cut_at_any_step and 5"),
+    Fault("the live weights become the model", "loop.py", "write_model(run, out / \"model\", run.average, run.step)", "write_model(run, out / \"model\", run.net.state_dict(), run.step)", RUN, "model_is_the_average"),
+    Fault("held-out images are trained on", "run.py", "pathseg.select(\"train\", config.sources, config.held_out, config.seed)", "pathseg.select(\"train\", config.sources, 0, config.seed)", RUN, "nothing_held_out"),
+    Fault("a model's tokenizer is not taken", "start.py", "return Start(net, model.tokenizer,", "return Start(net, prompt_tokenizer([\"x\"], config_vocab),".replace("config_vocab", "300"), START, "brings_its"),
+    Fault("a model's labels are forgotten", "start.py", "known + sorted(set(labels) - set(known))", "sorted(labels)", START, "brings_its"),
+    Fault("masks are not turned with pixels", "batches.py", "label: warp(mask.astype(np.uint8), affine, size, nearest=True)", "label: warp(mask.T.astype(np.uint8), affine, size, nearest=True)", BATCHES, "masks_follow or fit"),
+    Fault("beyond the border is known", "batches.py", "        sure = inside(shape, affine, size)\n", "        sure = np.ones((size, size), bool)\n", BATCHES, "fit"),
+    Fault("every step is the first", "batches.py", "rng = np.random.default_rng([self.seed, step])", "rng = np.random.default_rng([self.seed, 0])", BATCHES, "seed_and_step"),
+    Fault("the seed is not used", "batches.py", "np.random.default_rng([self.seed, step, i])", "np.random.default_rng([0, step, i])", BATCHES, "parts_of_a_batch or another_seed"),
+    Fault("every part draws the first images", "batches.py", "rows = np.arange(images)[part::parts]", "rows = np.arange(images)[: len(range(part, images, parts))]", BATCHES, "parts_of_a_batch"),
+    Fault("epochs are not shuffled anew", "order.py", "[self._seed, epoch, 1]", "[self._seed, 1]", BATCHES, "epoch"),
+    Fault("rare labels are not drawn more often", "order.py", "np.sqrt(balance * len(labels) / n)", "np.sqrt(balance)", BATCHES, "rare"),
 ]  # fmt: skip
 
 
@@ -112,8 +116,8 @@ def applied(fault: Fault, source: Path) -> None:
     path.write_text(text.replace(fault.right, fault.wrong), encoding="utf-8")
 
 
-def survives(fault: Fault | None, tests: str) -> bool:
-    """Run the tests in a child of this process, which has loaded the heavy libraries already."""
+def passes(fault: Fault | None, tests: str, only: str, data: Path) -> bool:
+    """Run tests in a child of this process, which has loaded the heavy libraries already."""
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "src"
         shutil.copytree(ROOT / "src", source, ignore=shutil.ignore_patterns("__pycache__"))
@@ -121,11 +125,12 @@ def survives(fault: Fault | None, tests: str) -> bool:
             applied(fault, source)
         child = os.fork()
         if child == 0:
-            _run_tests(source, tests, Path(folder) / "tmp")
+            os.environ["TINY_PATHSEG"] = str(data)
+            _run_tests(source, [f"tests/train/{tests}", "-k", only], Path(folder) / "tmp")
         return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
-def _run_tests(source: Path, tests: str, scratch: Path) -> None:
+def _run_tests(source: Path, tests: list[str], scratch: Path) -> None:
     """In the child: never returns."""
     import pytest
 
@@ -135,7 +140,7 @@ def _run_tests(source: Path, tests: str, scratch: Path) -> None:
     os.chdir(ROOT)
     sys.path[:0] = [str(source), str(ROOT)]
     options = ["-x", "-q", "-p", "no:cacheprovider", f"--basetemp={scratch}"]
-    os._exit(int(pytest.main([*options, f"tests/train/{tests}"])))
+    os._exit(int(pytest.main([*options, *tests])))
 
 
 def main(words: list[str]) -> int:
@@ -148,18 +153,34 @@ def main(words: list[str]) -> int:
 
     del lightning_fabric, scipy, torch
     chosen = [fault for fault in FAULTS if not words or any(word in fault.name for word in words)]
-    for tests in sorted({fault.tests for fault in chosen}):
-        if not survives(None, tests):
-            print(f"{tests} fails without any fault")
-            return 1
-    alive = []
-    for fault in chosen:
-        began = time.monotonic()
-        lives = survives(fault, fault.tests)
-        alive += [fault.name] * lives
-        print(f"{'SURVIVES' if lives else 'noticed '}  {time.monotonic() - began:5.1f} s  {fault.name}", flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        data = _tiny_data(Path(folder))
+        # What fails without any fault notices nothing.
+        for tests, only in sorted({(fault.tests, fault.only) for fault in chosen}):
+            if not passes(None, tests, only, data):
+                print(f"{tests} -k '{only}' fails without any fault")
+                return 1
+        alive = []
+        for fault in chosen:
+            began = time.monotonic()
+            lives = passes(fault, fault.tests, fault.only, data)
+            alive += [fault.name] * lives
+            print(f"{'SURVIVES' if lives else 'noticed '}  {time.monotonic() - began:5.1f} s  {fault.name}", flush=True)
     print(f"{len(alive)} of {len(chosen)} faults survive{': ' if alive else ''}{'; '.join(alive)}")
     return int(len(alive) > ALLOWED)
+
+
+def _tiny_data(folder: Path) -> Path:
+    """The data set of the tests, built once by a child: this process must not import what is to be changed."""
+    child = os.fork()
+    if child == 0:
+        sys.path[:0] = [str(ROOT / "src"), str(ROOT)]
+        from tests.train.tiny import make_data
+
+        make_data(folder)
+        os._exit(0)
+    os.waitpid(child, 0)
+    return folder / "pathseg"
 
 
 if __name__ == "__main__":

@@ -28,6 +28,16 @@ def test_batches_depend_on_seed_and_step_only(data: Path) -> None:
     assert not torch.equal(one.batch(7).pixels, sampler(data, 2, images=2).batch(7).pixels)
 
 
+def test_another_seed_draws_other_crops_of_an_image(data: Path) -> None:
+    """An epoch of one batch shows the same images for every seed, but not the same crops."""
+    crops = []
+    for seed in (1, 2):
+        batch = sampler(data, seed, images=4, order="epoch", stain=0.0, colour=0.0).batch(0)
+        crops.append({name: pixels for name, pixels in zip(batch.names, batch.pixels, strict=True)})
+    assert set(crops[0]) == set(crops[1]) and len(crops[0]) == 4
+    assert not any(torch.equal(crops[0][name], crops[1][name]) for name in crops[0])
+
+
 def test_parts_of_a_batch_are_the_batch(data: Path) -> None:
     drawn = sampler(data, images=5)
     whole = drawn.batch(2)

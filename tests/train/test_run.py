@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import threading
@@ -17,6 +18,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 
 from pathsegmentor.data.pathseg import PathSeg
 from pathsegmentor.errors import BadInput
@@ -106,6 +108,25 @@ def test_a_run_cut_at_any_step_goes_on_to_the_same_numbers(
     train(six(), data, out, resume=True)
     assert rows(out) == rows(whole)
     assert weights(out) == weights(whole)
+
+
+def test_resume_takes_the_newest_checkpoint(data: Path, whole: Path, tmp_path: Path) -> None:
+    """A run that had ended takes no further step, and writes its model anew."""
+    out = tmp_path / "run"
+    shutil.copytree(whole, out)
+    shutil.rmtree(out / "model")
+    before = [p.stat().st_mtime_ns for p in checkpoint.checkpoints(out)]
+    train(six(), data, out, resume=True)
+    assert [p.stat().st_mtime_ns for p in checkpoint.checkpoints(out)] == before
+    assert weights(out) == weights(whole)
+
+
+def test_the_model_is_the_average(whole: Path) -> None:
+    state = checkpoint.read(checkpoint.checkpoints(whole)[-1])
+    model = load_file(whole / "model" / "model.safetensors")
+    name = "joint_decoder.class_embed"
+    assert torch.equal(model[name], state["average"][name].half())
+    assert not torch.equal(model[name], state["net"][name].half())
 
 
 def test_loss_falls(data: Path, tmp_path: Path) -> None:

@@ -60,8 +60,8 @@ def test_a_model_without_a_presence_head_gets_a_new_one(tmp_path: Path) -> None:
     save_model(tmp_path / "m", without, net.state_dict(), prompt_tokenizer(["a"], 300), OLD, "# Old\n")
     begun = start(TINY_FOCAL, str(tmp_path / "m"), OLD)
     assert begun.net.presence is not None
+    save_model(tmp_path / "n", TINY_FOCAL, begun.net.state_dict(), begun.tokenizer, OLD, "# New\n")
     with pytest.raises(BadModel, match=r"another shape.*unexpected presence"):
-        save_model(tmp_path / "n", TINY_FOCAL, begun.net.state_dict(), begun.tokenizer, OLD, "# New\n")
         start(without, str(tmp_path / "n"), OLD)
 
 

@@ -8,9 +8,11 @@ from typing import Any
 
 from pathsegmentor.atomic import whole_file
 from pathsegmentor.cli.tell import tell_json, tell_table
+from pathsegmentor.data.manifest import MANIFEST
 from pathsegmentor.data.pathseg import PathSeg
 from pathsegmentor.errors import BadInput
 from pathsegmentor.evaluate.run import evaluate, summary
+from pathsegmentor.model.folder import sha256_of
 from pathsegmentor.segment import Segmenter
 from pathsegmentor.train.config import read_train_config
 
@@ -24,6 +26,7 @@ def run(config: Path, data: Path, model: str, split: str, out: Path | None, devi
     entries = pathseg.select(split, settings.sources, settings.held_out, settings.seed)
     segmenter = Segmenter.from_pretrained(model, device)
     scores: dict[str, Any] = {"model": model, "weights_sha256": segmenter.model.weights_sha256, "split": split}
+    scores["manifest_sha256"] = sha256_of(data / MANIFEST)
     scores |= summary(evaluate(segmenter, pathseg, entries))
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)

@@ -9,6 +9,8 @@ from difflib import get_close_matches
 from typing import Any
 
 from pathsegmentor.errors import BadInput
+from pathsegmentor.model.find import bundled
+from pathsegmentor.model.folder import read_vocabulary
 from pathsegmentor.train.config import TrainConfig
 from pathsegmentor.vocabulary import Label, Vocabulary
 
@@ -108,8 +110,9 @@ def _check_together(config: TrainConfig, where: str) -> None:
 
 
 def check_labels(config: TrainConfig, labels: Iterable[str]) -> None:
-    """Refuse a label in ``model.mpp`` that neither the data nor the paper's vocabulary has: it is misspelt."""
+    """Refuse a label in ``model.mpp`` that neither the data nor the paper nor a bundled model has: it is misspelt."""
     known = {label.id for label in Vocabulary.paper()} | set(labels)
+    known |= {label.id for folder in bundled().values() for label in read_vocabulary(folder)}
     for label in config.model.mpp:
         if label not in known:
             near = get_close_matches(label, sorted(known), 1, 0)
