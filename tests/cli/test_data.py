@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -61,6 +62,7 @@ def test_small_pathseg_is_built_checked_shown_and_trained_from(here: Run, built:
     assert trained.code == 0, trained.err
     scores = here("evaluate", path, "--data", built, "--model", tmp_path / "run" / "model", "--split", "test", "--json")
     assert {row["source"] for row in scores.json["rows"]} == {"ebhi", "rings", "segpath"}
+    assert scores.json["manifest_sha256"] == hashlib.sha256((built / "manifest.parquet").read_bytes()).hexdigest()
 
 
 @pytest.mark.parametrize(

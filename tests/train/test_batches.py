@@ -33,7 +33,7 @@ def test_another_seed_draws_other_crops_of_an_image(data: Path) -> None:
     crops = []
     for seed in (1, 2):
         batch = sampler(data, seed, images=4, order="epoch", stain=0.0, colour=0.0).batch(0)
-        crops.append({name: pixels for name, pixels in zip(batch.names, batch.pixels, strict=True)})
+        crops.append(dict(zip(batch.names, batch.pixels, strict=True)))
     assert set(crops[0]) == set(crops[1]) and len(crops[0]) == 4
     assert not any(torch.equal(crops[0][name], crops[1][name]) for name in crops[0])
 

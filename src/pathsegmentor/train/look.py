@@ -38,7 +38,9 @@ class LookingSet:
         config, material = run.config, run.material
         held = material.pathseg.select("val", config.sources, config.held_out, config.seed)
         self.held_out = bool(held)
-        calm = replace(config.sampling, images=1, stain=0.0, colour=0.0, scale=(1.0, 1.0), order="weighted")
+        plain = dict.fromkeys(("stain", "colour", "scanner", "glass", "background"), 0.0)
+        one_size = {"images": 1, "crop": config.sampling.crop[:1], "scale": (1.0, 1.0), "order": "weighted"}
+        calm = replace(config.sampling, **plain, **one_size)  # type: ignore[arg-type]
         sampler = sampler_of(
             replace(config, sampling=calm), material.pathseg, held or material.entries, material.start.labels
         )
