@@ -54,8 +54,8 @@ def _from_model(net: PathSegmentorNet, init: str, labels: Iterable[str]) -> Star
 
 
 def _may_be_new(name: str) -> bool:
-    """What a model may lack: the presence head, which is not the paper's, and statistics that training fills."""
-    return name.startswith("presence.") or name.endswith(("running_mean", "running_var", "num_batches_tracked"))
+    """What a model may lack: the presence head, which the paper's network has not."""
+    return name.startswith("presence.")
 
 
 def _load_imagenet(net: PathSegmentorNet) -> None:
