@@ -55,6 +55,19 @@ def test_torchrun_starts_the_same(data: Path, tmp_path: Path) -> None:
     same_losses(tmp_path / "one", tmp_path / "two")
 
 
+def test_sigterm_to_one_stops_both_at_the_same_step(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    line = command(calm(10_000), data, out, "--devices", "2")
+    process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 300
+    while not (out / "metrics.jsonl").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=200)
+    assert process.returncode == 143 and b"--resume" in said and b"Traceback" not in said
+    assert checkpoints(out)[-1].name == f"step-{len(losses(out)):08d}.pt"
+
+
 def test_two_processes_killed_together_go_on_to_the_same_weights(data: Path, tmp_path: Path) -> None:
     run(command(calm(8), data, tmp_path / "whole", "--devices", "2"))
     out = tmp_path / "cut"

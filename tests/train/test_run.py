@@ -253,6 +253,13 @@ def test_resume_refuses_other_settings(data: Path, whole: Path, change: dict[str
         train(replace(six(), **change), data, whole, resume=True)  # type: ignore[arg-type]
 
 
+def test_a_refused_resume_changes_nothing(data: Path, whole: Path) -> None:
+    before = {p.name: p.read_bytes() for p in whole.iterdir() if p.is_file()}
+    with pytest.raises(BadInput, match="another run"):
+        train(replace(six(), seed=5), data, whole, resume=True)
+    assert {p.name: p.read_bytes() for p in whole.iterdir() if p.is_file()} == before
+
+
 def test_resume_refuses_other_data_and_lets_other_habits_pass(whole: Path, data: Path) -> None:
     state = checkpoint.read(checkpoint.checkpoints(whole)[-1])
     habits = replace(six(), saving=SavingConfig(steps=1), readers=2, schedule=replace(six().schedule, accumulate=2))

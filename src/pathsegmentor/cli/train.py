@@ -31,6 +31,8 @@ def run(config: Path, data: Path, out: Path, resume: bool, devices: int, check: 
     try:
         folder = train(settings, data, out, resume, devices)
     except Stopped as stopped:
+        if not is_first_process():
+            return  # its leaving with another code than 0 would end the others
         print(f"pathsegmentor: {stopped}", file=sys.stderr)
         raise typer.Exit(128 + stopped.number) from stopped
     if is_first_process():

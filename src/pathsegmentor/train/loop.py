@@ -7,8 +7,9 @@ the same losses as one that was not.
 from __future__ import annotations
 
 import os
+import signal
 import time
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from pathlib import Path
 
 import torch
@@ -51,14 +52,14 @@ def train(config: TrainConfig, data: Path, out: Path, resume: bool = False, devi
         fabric = fabric_for(config.precision, devices)
         fabric.seed_everything(config.seed, verbose=False)
         material = prepare(config, data)
-        if first:
-            tidy(out)
-            write_particulars(out, config, material.manifest_sha256, data, fabric.world_size)
         fabric.launch()
         run = assemble(material, fabric)
-        if there:
-            restore(run, there[-1])
         try:
+            if there:
+                restore(run, there[-1])
+            if first:
+                tidy(out)
+                write_particulars(out, config, material.manifest_sha256, data, fabric.world_size)
             loop(run, out)
             if fabric.is_global_zero:
                 finish(run, out)
@@ -71,12 +72,17 @@ def train(config: TrainConfig, data: Path, out: Path, resume: bool = False, devi
 
 
 def loop(run: Run, out: Path) -> None:
-    """Steps until the schedule's end, logging, looking and saving on the way."""
-    zero = run.fabric.is_global_zero
-    metrics = Metrics(out, run.step) if zero else None
-    looking = LookingSet(run) if zero else None
+    """Steps until the schedule's end, logging, looking and saving on the way; the first process does these."""
+    if not run.fabric.is_global_zero:
+        _steps(run, out, None, None)
+        return
+    with closing(Metrics(out, run.step)) as metrics:
+        _steps(run, out, metrics, LookingSet(run))
+
+
+def _steps(run: Run, out: Path, metrics: Metrics | None, looking: LookingSet | None) -> None:
     saved, steps = time.monotonic(), run.material.steps
-    with stop_signals() as stop, progress_bar(zero) as progress:
+    with stop_signals() as stop, progress_bar(metrics is not None) as progress:
         task = progress.add_task(run.config.name, total=steps, completed=run.step)
         while run.step < steps:
             try:
@@ -88,17 +94,14 @@ def loop(run: Run, out: Path) -> None:
             run.step += 1
             progress.update(task, advance=1, description=f"{run.config.name} loss {terms['total']:.3f}")
             stopping = anywhere(run, stop.asked)
-            if zero and looking and metrics:
+            if looking and metrics:
                 better = look(run, looking, metrics, out)
                 if better or stopping or _due(run, saved):
                     save(run, out, best=better)
                     saved = time.monotonic()
             if stopping:
-                if zero:
-                    raise Stopped(run.step, stop.number)
-                return
-    if metrics:
-        metrics.close()
+                run.fabric.barrier()  # nobody leaves before all is saved
+                raise Stopped(run.step, stop.number or signal.SIGTERM)
 
 
 def anywhere(run: Run, asked: bool) -> bool:
