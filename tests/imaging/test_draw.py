@@ -33,8 +33,8 @@ def test_an_outline_runs_along_the_border_of_its_mask() -> None:
     drawn = outlined(GREY, layers(box(60, 80, 50)), 2)
     line = where(drawn, PALETTE[0])
     rows, columns = np.nonzero(line)
-    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (59, 110, 79, 130)
-    assert (drawn[64:106, 84:126] == 180).all() and (drawn[:57] == 180).all()
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (60, 109, 80, 129)
+    assert (drawn[62:108, 82:128] == 180).all() and (drawn[:59] == 180).all()
     assert (GREY == 180).all()
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-from pathsegmentor.atomic import whole_file
+from pathsegmentor.cli.places import json_file, keep_apart
 from pathsegmentor.cli.progress import bar
 from pathsegmentor.cli.tell import tell_json, tell_table
 from pathsegmentor.errors import BadInput
@@ -149,23 +149,22 @@ def show(folder: Path, out: Path, count: int, seed: int, source: str, label: str
     """Write a contact sheet and say what is on it."""
     from pathsegmentor.data.sheet import contact_sheet
 
+    keep_apart(out, *_parts_of(folder))
     drawn = contact_sheet(folder, out, count, seed, source, label)
     print(f"{out}: {len(drawn)} images")
 
 
 def check(folder: Path, workers: int, out: Path | None, as_json: bool) -> None:
     """Tell what is wrong, row by row; exit 1 if anything is."""
-    import json
-
     from pathsegmentor.data.audit import audit, report
 
-    with bar() as shown:
+    if out is not None:
+        keep_apart(out, *_parts_of(folder))
+    with json_file(out) as write, bar() as shown:
         task = shown.add_task("images", total=None)
         findings = audit(folder, workers, progress=lambda done, total: shown.update(task, completed=done, total=total))
-    found = report(findings, folder)
-    if out is not None:
-        with whole_file(out) as beside:
-            beside.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        found = report(findings, folder)
+        write(found)
     if as_json:
         tell_json(found)
     elif not found["findings"]:
@@ -203,6 +202,14 @@ def licences(folder: Path, as_json: bool) -> None:
     if found["keeps_from_passing_on"]:
         print(f"Do not pass the set on: {', '.join(found['keeps_from_passing_on'])} may not be or nobody says.")
     print(f"Weights trained on all of it: {found['weights']}.")
+
+
+def _parts_of(folder: Path) -> list[Path]:
+    """All that a built data set consists of."""
+    from pathsegmentor.data.build import REPORT, SHARDS
+    from pathsegmentor.data.manifest import MANIFEST
+
+    return [folder / name for name in (MANIFEST, SHARDS, REPORT, "shards", "parts")]
 
 
 def _pair(text: str, option: str) -> tuple[str, str]:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pathsegmentor.cli.progress import bar
-from pathsegmentor.cli.stdout import speaking
+from pathsegmentor.cli.streams import speaking
 from pathsegmentor.cli.tell import tell_json, tell_table
 from pathsegmentor.export.folder import file_names, write
 from pathsegmentor.export.place import own_folder, placed

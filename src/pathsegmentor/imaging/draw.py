@@ -152,7 +152,7 @@ def _legend(entries: Sequence[tuple[str, Colour]], width: int, um_per_pixel: flo
         draw.rectangle((size // 2, y + 2, size * 2, y + size), fill=colour, outline="black", width=1)
         draw.text((size * 2.5, y), fitting(text, font, wide - size * 3), fill="black", font=font)
     if um_per_pixel is not None:
-        _scale_bar(draw, font, (size // 2, size // 2 + len(entries) * row), min(width, 40 * size), um_per_pixel)
+        _scale_bar(draw, font, (size // 2, size // 2 + len(entries) * row), min(width, 45 * size), um_per_pixel)
     return np.asarray(out)
 
 
