@@ -25,14 +25,9 @@ if sys.platform != "win32":
 PREFIX = ".pathsegmentor-"
 _AT_FDCWD, _EXCHANGE = -100, 2
 # How libraries that raise no OSError say that a file could not be written.
-_NOT_WRITTEN = (
-    "no space left",
-    "file too large",
-    "quota exceeded",
-    "encoder error",
-    "failed writing file",
-    "unexpected pos",
-)
+_NOT_WRITTEN = ("no space left", "file too large", "quota exceeded")
+# torch and Pillow do not even say why.
+_NO_REASON = ("failed writing file", "unexpected pos", "encoder error")
 
 
 @contextmanager
@@ -73,6 +68,8 @@ def _why(error: Exception, path: Path) -> str | None:
         here = PREFIX in named or named.startswith(str(path)) or Path(named) in path.parents
         return (error.strerror or str(error)) if here else None
     text = " ".join(str(error).split())
+    if any(sign in text.lower() for sign in _NO_REASON):
+        return "the disk is full, or fails"
     return text if any(sign in text.lower() for sign in _NOT_WRITTEN) else None
 
 
