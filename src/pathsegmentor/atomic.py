@@ -37,8 +37,8 @@ def whole_file(path: Path) -> Iterator[Path]:
     Raises ``BadInput`` if the place is missing, full or must not be written.
     """
     with written(path):
-        if path.is_dir():
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if os.path.lexists(path) and not path.is_file():
+            raise BadInput(f"{path} cannot be written: it is a folder, a device or a link to nothing")
         suffix = path.suffix if len(path.suffix) <= 16 else ""
         with hidden(path.parent, suffix) as beside:
             yield beside
