@@ -53,7 +53,7 @@ def test_small_pathseg_is_built_checked_shown_and_trained_from(here: Run, built:
 
     config = yaml.safe_load((ROOT / "configs" / "nano.yaml").read_text(encoding="utf-8"))
     config |= {"init": "", "sources": {"ebhi": 1, "rings": 1, "segpath": 1}, "points": 64, "held_out": 0.0}
-    config["sampling"] |= {"crop": 64, "images": 2, "prompts": 2}
+    config["sampling"] |= {"crop": [64], "images": 2, "prompts": 2}
     config["schedule"] |= {"steps": 3}
     path = tmp_path / "few_steps.yaml"
     path.write_text(yaml.safe_dump(config), encoding="utf-8")

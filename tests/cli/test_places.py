@@ -128,7 +128,7 @@ def pathseg(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert done.returncode == 0, done.stderr
     config = yaml.safe_load((ROOT / "configs" / "nano.yaml").read_text(encoding="utf-8"))
     config |= {"init": "", "sources": {"ebhi": 1}, "points": 64, "held_out": 0.0}
-    config["sampling"] |= {"crop": 64, "images": 1, "prompts": 1}
+    config["sampling"] |= {"crop": [64], "images": 1, "prompts": 1}
     config["schedule"] |= {"steps": 1}
     (folder / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
     return folder
@@ -152,6 +152,8 @@ def asked(case: str, folder: Path, out: Path) -> list[str]:
     return words
 
 
+# tarfile cannot close a file of which the end does not fit on the disk.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("case", sorted(WRITERS))
 def test_a_full_disk_is_one_line(here: Command, pathseg: Path, tmp_path: Path, case: str) -> None:
     (tmp_path / "there").mkdir()
@@ -160,8 +162,8 @@ def test_a_full_disk_is_one_line(here: Command, pathseg: Path, tmp_path: Path, c
         done = here(*words)
     assert done.code == 2 and done.out == "" and len(done.err.splitlines()) == 1, done
     assert "File too large" in done.err or "disk is full" in done.err, done.err
-    # A training run and a build are gone on with; what they leave is whole. Of the others nothing is left.
-    if case not in ("train", "data build"):
+    # A build is gone on with, and what it leaves is whole. Of the others nothing is left.
+    if case != "data build":
         assert below(tmp_path / "there") == {}
 
 
