@@ -224,10 +224,13 @@ def _move_in(moving: Path, folder: Path) -> None:
             if (folder / RECORD).exists():
                 (folder / RECORD).replace(moving / _EARLIER)
             names = {path.name for path in moving.iterdir()} - {RECORD, _EARLIER}
-            for name in _owned(folder, _read(moving / _EARLIER)) - set(_files(moving)):
+            owned = _owned(folder, _read(moving / _EARLIER))
+            for name in owned - set(_files(moving)):
                 (folder / name).unlink()
             for name in sorted(names):
-                (moving / name).replace(folder / name)
+                # What somebody put there after a kill is his.
+                if name in owned or not os.path.lexists(folder / name):
+                    (moving / name).replace(folder / name)
             sync(folder)
             (moving / RECORD).replace(folder / RECORD)
             sync(folder)
