@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 from skimage.measure import label as pieces
 
-from pathsegmentor.cli import segment as module
+from pathsegmentor.export.folder import write
 from pathsegmentor.imaging import Picture
 from pathsegmentor.model.find import bundled
 from pathsegmentor.segment import Found, Result, Segmenter
@@ -184,7 +184,7 @@ def test_labels_of_one_file_name_get_a_mask_each(tmp_path: Path) -> None:
         for label, mask in zip(labels, masks, strict=True)
     )
     result = Result("a.png", None, 20, 20, (1.0, 1.0), "m", "0", 0.5, founds, 0.0, "0")
-    paths = module.write(result, Picture(np.zeros((20, 20, 3), np.uint8), None, "a.png"), tmp_path)
+    paths = write(result, Picture(np.zeros((20, 20, 3), np.uint8), None, "a.png"), tmp_path, tmp_path)
     assert len(set(paths)) == 3 and all(Path(path).parent == tmp_path for path in paths)
     for path, mask in zip(paths, masks, strict=True):
         np.testing.assert_array_equal(np.asarray(Image.open(path)) > 0, mask)

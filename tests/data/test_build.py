@@ -247,7 +247,7 @@ def test_a_killed_build_goes_on(tmp_path: Path, workers: int, moment: str) -> No
     script = tmp_path / "killed.py"
     script.write_text(KILLED)
     ready: Callable[[], bool] = {
-        "half a shard": lambda: any((out / "shards").glob(".glas-*")) if (out / "shards").is_dir() else False,
+        "half a shard": lambda: any((out / "shards").glob(".pathsegmentor-*")) if (out / "shards").is_dir() else False,
         "some done": lambda: len(notes_of(out)) >= 3,
         "almost done": lambda: len(notes_of(out)) >= 14,
     }[moment]

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import ImageFont
 
-from pathsegmentor.imaging import overlay
+from pathsegmentor.imaging import draw as module
+from pathsegmentor.imaging import needs_overview, overlay, overview
 from pathsegmentor.imaging.draw import PALETTE, fitting, outlined
 
 GREEN = (0, 220, 90)
@@ -33,8 +34,8 @@ def test_an_outline_runs_along_the_border_of_its_mask() -> None:
     drawn = outlined(GREY, layers(box(60, 80, 50)), 2)
     line = where(drawn, PALETTE[0])
     rows, columns = np.nonzero(line)
-    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (59, 110, 79, 130)
-    assert (drawn[64:106, 84:126] == 180).all() and (drawn[:57] == 180).all()
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (60, 109, 80, 129)
+    assert (drawn[62:108, 82:128] == 180).all() and (drawn[:59] == 180).all()
     assert (GREY == 180).all()
 
 
@@ -97,3 +98,58 @@ def test_any_words_fit_on_one_line_of_the_legend(words: str, height: int, width:
     one = overlay(np.full((height, width, 3), 200, np.uint8), [("gland", mask, GREEN)], (0.5, 0.5))
     any_words = overlay(np.full((height, width, 3), 200, np.uint8), [(f"{words}\n{words}", mask, GREEN)], (0.5, 0.5))
     assert any_words.shape == one.shape
+
+
+def discs(height: int, width: int, step: int, radius: int) -> np.ndarray:
+    """As many nuclei as fit, ``step`` pixels apart."""
+    y, x = np.mgrid[:step, :step] - step / 2 + 0.5
+    one = np.hypot(y, x) <= radius
+    return np.tile(one, (height // step + 1, width // step + 1))[:height, :width]
+
+
+@pytest.mark.parametrize("side", [500, 3000, 9000])
+def test_lines_are_as_thin_in_a_large_image(side: int) -> None:
+    """Of nuclei 12 pixels wide the inside is seen, and of the tissue between them most."""
+    height = min(side, 600)
+    mask, pixels = discs(height, side, 20, 6), np.full((height, side, 3), 180, np.uint8)
+    drawn = overlay(pixels, [("nuclei", mask, GREEN)], (0.25, 0.25))
+    zoom = max(1, -(-600 // side))
+    tissue = drawn[: height * zoom, : side * zoom]
+    line, left = where(tissue, GREEN), where(tissue, (180, 180, 180))
+    assert 0.05 < line.mean() < 0.2 and left.mean() > 0.65
+    inside = discs(height, side, 20, 4).repeat(zoom, 0).repeat(zoom, 1)
+    assert left[inside].mean() > 0.95
+    # A line is one pixel wide, two where the image was enlarged: a cut through a nucleus meets it twice.
+    cut = line[10 * zoom, : 20 * zoom]
+    assert cut.sum() == 2 * zoom
+
+
+def test_a_large_image_is_seen_whole_in_its_overview() -> None:
+    mask, pixels = discs(3000, 2200, 100, 30), np.full((3000, 2200, 3), 180, np.uint8)
+    assert needs_overview(3000, 2200) and not needs_overview(1900, 2000)
+    drawn = overview(pixels, [("nuclei", mask, GREEN)], (0.25, 0.25))
+    assert drawn.shape[1] == 1173 and 1600 < drawn.shape[0] < 1800
+    tissue = where(drawn[:1600], GREEN)
+    assert 0.01 < tissue.mean() < 0.08 and tissue[26, :53].sum() == 2
+    assert bar(drawn, 1600) == pytest.approx(100 / 0.25 * 1600 / 3000, abs=1)
+
+
+@pytest.mark.parametrize("size", [(16, 60_000), (60_000, 16)])
+def test_a_long_strip_stays_small(size: tuple[int, int]) -> None:
+    mask, pixels = discs(*size, 16, 5), np.full((*size, 3), 180, np.uint8)
+    drawn = overlay(pixels, [("nuclei", mask, GREEN)] * 8, (0.25, 0.25))
+    assert drawn.shape[0] <= size[0] + 500 and drawn.shape[1] <= size[1] + 500
+    assert not needs_overview(*size)
+    assert (drawn[: size[0], : size[1]] == 180).all(axis=2).mean() > 0.5
+
+
+@settings(max_examples=20)
+@given(st.integers(1, 7), st.integers(1, 3), st.integers(0, 2**32 - 1))
+def test_bands_leave_no_trace(band: int, line: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    masks = [rng.random((23, 17)) < 0.8 for _ in range(3)]
+    pixels = np.full((23, 17, 3), 180, np.uint8)
+    at_once = outlined(pixels, layers(*masks), line)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_BAND", band)
+        np.testing.assert_array_equal(outlined(pixels, layers(*masks), line), at_once)

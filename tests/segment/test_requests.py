@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from pathsegmentor.errors import BadInput, BadPrompt
 from pathsegmentor.imaging import Picture, read_picture
 from pathsegmentor.segment import Segmenter
+from pathsegmentor.segment import segmenter as module
 
 SEGMENTER = Segmenter.from_pretrained("nano")
 COLON = read_picture(Path(__file__).parents[2] / "examples" / "images" / "ebhi_normal.jpg", 1.0)
@@ -86,3 +87,31 @@ def test_arrays_and_pictures_are_checked_too() -> None:
         SEGMENTER.encode_image(part(16, 15), mpp=1.0)
     with pytest.raises(BadInput, match="mpp"):
         SEGMENTER.encode_image(Picture(part(20, 20), (float("nan"), 1.0), "a"))
+
+
+@pytest.mark.parametrize(("presence", "status"), [(1.0, "unsure"), (0.0, "absent")])
+def test_what_is_called_present_has_objects(monkeypatch: pytest.MonkeyPatch, presence: float, status: str) -> None:
+    """With a threshold of 1 no pixel is inside, however sure the model is that the object is there."""
+    real = Segmenter.probabilities
+    monkeypatch.setattr(
+        Segmenter, "probabilities", lambda *a: ((name, map_, presence, s) for name, map_, _, s in real(*a))
+    )
+    (found,) = SEGMENTER.segment(SEGMENTER.encode_image(part(64, 64), mpp=1.0), "glands in colon", 1.0).founds
+    assert found.status == status and found.count == 0 and not found.mask.any()
+    assert ("threshold 1" in found.to_dict().get("note", "")) == (status == "unsure")
+
+
+def test_progress_tells_every_tile_of_all_and_may_end_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "HELD_PIXELS", 1)  # a round over the image for each label
+    large = np.tile(part(224, 100), (3, 1, 1))
+    encoded, told = SEGMENTER.encode_image(large, mpp=1.0), []
+    SEGMENTER.segment(encoded, ["glands in colon", "malignant glands"], progress=lambda *done: told.append(done))
+    total = told[-1][1]
+    assert total >= 4 and told == [(i + 1, total) for i in range(total)]
+
+    def stop(done: int, _: int) -> None:
+        if done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        SEGMENTER.segment(SEGMENTER.encode_image(large, mpp=1.0), "glands in colon", progress=stop)

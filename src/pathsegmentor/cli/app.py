@@ -23,6 +23,14 @@ data_app = typer.Typer(
 )
 app.add_typer(data_app, name="data")
 
+
+def path(text: str | Path) -> Path:
+    """A path as it was given; an empty one would mean the current folder."""
+    if not str(text):
+        raise typer.BadParameter("it is empty; name a file or folder")
+    return Path(text)
+
+
 ModelName = Annotated[str, typer.Option("--model", help="Bundled model, model folder, or Hub id.")]
 Device = Annotated[str, typer.Option(help="cpu, cuda, mps, ...")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
@@ -31,7 +39,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document an
 def _version(value: bool) -> None:
     if value:
         from pathsegmentor import __version__
-        from pathsegmentor.cli.stdout import speaking
+        from pathsegmentor.cli.streams import speaking
 
         with speaking():
             print(f"pathsegmentor {__version__}")
@@ -48,11 +56,13 @@ def options(
 
 @app.command()
 def segment(
-    image: Annotated[Path, typer.Argument(help="PNG, JPEG, TIFF, BMP or WebP.")],
+    image: Annotated[Path, typer.Argument(parser=path, help="PNG, JPEG, TIFF, BMP or WebP.")],
     prompts: Annotated[list[str], typer.Argument(metavar="PROMPT...", help="What to segment, in words.")],
     model: ModelName = "nano",
     mpp: Annotated[float | None, typer.Option(help="Um per pixel, if the file does not say.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for the results [IMAGE's name + -segmented].")] = None,
+    out: Annotated[
+        Path | None, typer.Option(parser=path, help="Folder for the results [IMAGE's name + -segmented].")
+    ] = None,
     threshold: Annotated[float | None, typer.Option(help="Probability that counts as inside.")] = None,
     device: Device = "cpu",
     as_json: AsJson = False,
@@ -86,9 +96,13 @@ def models(context: typer.Context, as_json: AsJson = False) -> None:
 
 @models_app.command("import")
 def import_(
-    checkpoint: Annotated[Path, typer.Argument(help="Released BiomedParse-v1 weights: .pt or .safetensors.")],
-    out: Annotated[Path, typer.Option(help="Model folder to write.")],
-    tokenizer: Annotated[Path, typer.Option(help="tokenizer.json of the text tower (CLIP's for these weights).")],
+    checkpoint: Annotated[
+        Path, typer.Argument(parser=path, help="Released BiomedParse-v1 weights: .pt or .safetensors.")
+    ],
+    out: Annotated[Path, typer.Option(parser=path, help="Model folder to write.")],
+    tokenizer: Annotated[
+        Path, typer.Option(parser=path, help="tokenizer.json of the text tower (CLIP's for these weights).")
+    ],
 ) -> None:
     """Convert released weights to a model folder."""
     from pathsegmentor.cli.models import import_released
@@ -98,8 +112,8 @@ def import_(
 
 @models_app.command("export")
 def export(
-    folder: Annotated[Path, typer.Argument(help="Model folder made by 'models import'.")],
-    out: Annotated[Path, typer.Option(help="The .safetensors file to write, in the released layout.")],
+    folder: Annotated[Path, typer.Argument(parser=path, help="Model folder made by 'models import'.")],
+    out: Annotated[Path, typer.Option(parser=path, help="The .safetensors file to write, in the released layout.")],
 ) -> None:
     """Convert a model folder back to the released layout, losing nothing."""
     from pathsegmentor.cli.models import export_released
@@ -117,9 +131,9 @@ def doctor(as_json: AsJson = False) -> None:
 
 @app.command()
 def train(
-    config: Annotated[Path, typer.Argument(help="Training YAML.")],
-    data: Annotated[Path, typer.Option(help="PathSeg folder that 'data build' wrote.")],
-    out: Annotated[Path, typer.Option(help="Folder of the run.")] = Path("runs/train"),
+    config: Annotated[Path, typer.Argument(parser=path, help="Training YAML.")],
+    data: Annotated[Path, typer.Option(parser=path, help="PathSeg folder that 'data build' wrote.")],
+    out: Annotated[Path, typer.Option(parser=path, help="Folder of the run.")] = Path("runs/train"),
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
     devices: Annotated[int, typer.Option(min=1, help="GPUs, or processes on a machine without any.")] = 1,
     check: Annotated[bool, typer.Option("--check", help="Only try it: data, one step, memory and hours.")] = False,
@@ -132,11 +146,13 @@ def train(
 
 @app.command()
 def evaluate(
-    config: Annotated[Path, typer.Argument(help="Training YAML: names the sources and the held-out part.")],
-    data: Annotated[Path, typer.Option(help="PathSeg folder that 'data build' wrote.")],
+    config: Annotated[
+        Path, typer.Argument(parser=path, help="Training YAML: names the sources and the held-out part.")
+    ],
+    data: Annotated[Path, typer.Option(parser=path, help="PathSeg folder that 'data build' wrote.")],
     model: ModelName = "nano",
     split: Annotated[str, typer.Option(help="val (held out of train) or test.")] = "val",
-    out: Annotated[Path | None, typer.Option(help="Folder for scores.json.")] = None,
+    out: Annotated[Path | None, typer.Option(parser=path, help="Folder for scores.json.")] = None,
     device: Device = "cpu",
     as_json: AsJson = False,
 ) -> None:
@@ -146,7 +162,7 @@ def evaluate(
     run(config, data, model, split, out, device, as_json)
 
 
-PathSegFolder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder that 'data build' wrote.")]
+PathSegFolder = Annotated[Path, typer.Argument(parser=path, metavar="DIR", help="Folder that 'data build' wrote.")]
 Workers = Annotated[int, typer.Option(help="Processes.")]
 
 
@@ -161,7 +177,7 @@ def data_sources(as_json: AsJson = False) -> None:
 @data_app.command("build")
 def data_build(
     source: Annotated[list[str], typer.Option(metavar="NAME=PATH", help="A source and its download; repeatable.")],
-    out: Annotated[Path, typer.Option(help="Folder of the data set; other sources in it are kept.")],
+    out: Annotated[Path, typer.Option(parser=path, help="Folder of the data set; other sources in it are kept.")],
     split: Annotated[
         list[str] | None, typer.Option(metavar="NAME=RULE", help="official, random or external, instead of its own.")
     ] = None,
@@ -181,7 +197,7 @@ def data_build(
 @data_app.command("stats")
 def data_stats(
     folder: PathSegFolder,
-    out: Annotated[Path | None, typer.Option(help="Folder for figures.")] = None,
+    out: Annotated[Path | None, typer.Option(parser=path, help="Folder for figures.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Count images, masks and labels, beside the paper's tables 1 to 5."""
@@ -193,7 +209,7 @@ def data_stats(
 @data_app.command("show")
 def data_show(
     folder: PathSegFolder,
-    out: Annotated[Path, typer.Option(help="The PNG to write.")] = Path("pathseg.png"),
+    out: Annotated[Path, typer.Option(parser=path, help="The PNG to write.")] = Path("pathseg.png"),
     count: Annotated[int, typer.Option(min=1, max=400, help="How many images.")] = 16,
     seed: Annotated[int, typer.Option(help="Another seed shows other images.")] = 0,
     source: Annotated[str, typer.Option(help="Only this source.")] = "",
@@ -209,7 +225,7 @@ def data_show(
 def data_check(
     folder: PathSegFolder,
     workers: Workers = 1,
-    out: Annotated[Path | None, typer.Option(help="JSON file for all findings.")] = None,
+    out: Annotated[Path | None, typer.Option(parser=path, help="JSON file for all findings.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Look for leaks between splits, duplicates, empty or damaged masks, wrong scales."""

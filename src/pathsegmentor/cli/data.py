@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from pathsegmentor.atomic import whole_file
+from pathsegmentor.cli.places import json_file, keep_apart
+from pathsegmentor.cli.progress import bar
 from pathsegmentor.cli.tell import tell_json, tell_table
 from pathsegmentor.errors import BadInput
 
@@ -77,12 +75,12 @@ def build(
         wishes.append(Wish(found, Path(path), rules.pop(name.lower(), "")))
     if rules:
         raise BadInput(f"--split {next(iter(rules))}=...: there is no --source of that name")
-    with _bar() as bar:
+    with bar() as shown:
         tasks: dict[str, Any] = {}
 
         def progress(name: str, finished: int, total: int) -> None:
-            task = tasks.get(name) or tasks.setdefault(name, bar.add_task(f"{name}, shards", total=total))
-            bar.update(task, completed=finished)
+            task = tasks.get(name) or tasks.setdefault(name, shown.add_task(f"{name}, shards", total=total))
+            shown.update(task, completed=finished)
 
         report = build_all(wishes, out, Settings(seed, all_labels, workers, ray), progress)
     tell_built(report, {wish.source.name for wish in wishes}, out, as_json)
@@ -151,23 +149,22 @@ def show(folder: Path, out: Path, count: int, seed: int, source: str, label: str
     """Write a contact sheet and say what is on it."""
     from pathsegmentor.data.sheet import contact_sheet
 
+    keep_apart(out, *_parts_of(folder))
     drawn = contact_sheet(folder, out, count, seed, source, label)
     print(f"{out}: {len(drawn)} images")
 
 
 def check(folder: Path, workers: int, out: Path | None, as_json: bool) -> None:
     """Tell what is wrong, row by row; exit 1 if anything is."""
-    import json
-
     from pathsegmentor.data.audit import audit, report
 
-    with _bar() as bar:
-        task = bar.add_task("images", total=None)
-        findings = audit(folder, workers, progress=lambda done, total: bar.update(task, completed=done, total=total))
-    found = report(findings, folder)
     if out is not None:
-        with whole_file(out) as beside:
-            beside.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        keep_apart(out, *_parts_of(folder))
+    with json_file(out) as write, bar() as shown:
+        task = shown.add_task("images", total=None)
+        findings = audit(folder, workers, progress=lambda done, total: shown.update(task, completed=done, total=total))
+        found = report(findings, folder)
+        write(found)
     if as_json:
         tell_json(found)
     elif not found["findings"]:
@@ -207,17 +204,19 @@ def licences(folder: Path, as_json: bool) -> None:
     print(f"Weights trained on all of it: {found['weights']}.")
 
 
+def _parts_of(folder: Path) -> list[Path]:
+    """All that a built data set consists of."""
+    from pathsegmentor.data.build import REPORT, SHARDS
+    from pathsegmentor.data.manifest import MANIFEST
+
+    return [folder / name for name in (MANIFEST, SHARDS, REPORT, "shards", "parts")]
+
+
 def _pair(text: str, option: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not (name and equals and value):
         raise BadInput(f"{option} {text}: expected NAME=VALUE")
     return name, value
-
-
-def _bar() -> Progress:
-    """Progress on stderr, quiet where nobody watches."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty())
 
 
 def _yes(value: bool | None) -> str:

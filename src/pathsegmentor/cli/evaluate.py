@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
-from pathsegmentor.atomic import whole_file
+from pathsegmentor.cli.places import json_file
 from pathsegmentor.cli.tell import tell_json, tell_table
 from pathsegmentor.data.manifest import MANIFEST
 from pathsegmentor.data.pathseg import PathSeg
@@ -27,11 +26,9 @@ def run(config: Path, data: Path, model: str, split: str, out: Path | None, devi
     segmenter = Segmenter.from_pretrained(model, device)
     scores: dict[str, Any] = {"model": model, "weights_sha256": segmenter.model.weights_sha256, "split": split}
     scores["manifest_sha256"] = sha256_of(data / MANIFEST)
-    scores |= summary(evaluate(segmenter, pathseg, entries))
-    if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
-        with whole_file(out / "scores.json") as beside:
-            beside.write_text(json.dumps(scores, indent=1) + "\n", encoding="utf-8")
+    with json_file(None if out is None else out / "scores.json") as write:
+        scores |= summary(evaluate(segmenter, pathseg, entries))
+        write(scores)
     if as_json:
         tell_json(scores)
         return

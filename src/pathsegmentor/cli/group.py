@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from pathsegmentor.cli.stdout import speaking
+from pathsegmentor.cli.streams import complain, speaking
 from pathsegmentor.errors import BadInput, PathSegError
 
 _NO_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory", "insufficient memory", "bad_alloc")
@@ -47,7 +47,7 @@ class OneLineGroup(TyperGroup):
                 raise
             raise BadInput(" ".join(text.split())) from error
         if code == 130:
-            print("pathsegmentor: interrupted", file=sys.stderr)
+            complain("interrupted")
         sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -69,4 +69,6 @@ def _in_words(error: Exception) -> str | None:
         return "not enough memory; cut the image into smaller ones, or use a machine with more"
     if isinstance(error, ImportError) and any(sign in text for sign in _NOT_LOADED):
         return "not enough memory to load torch"
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     return None

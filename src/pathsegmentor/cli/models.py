@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from pathsegmentor.cli.places import keep_apart
 from pathsegmentor.cli.tell import tell_json, tell_table
 from pathsegmentor.model.find import bundled
 from pathsegmentor.model.folder import CARD, WEIGHTS, check_sums, read_vocabulary
@@ -68,5 +69,6 @@ def export_released(folder: Path, out: Path) -> None:
     """Convert a model folder back to the released layout."""
     from pathsegmentor.model.released import export_checkpoint
 
+    keep_apart(out, folder)
     export_checkpoint(folder, out)
     print(f"wrote {out}")

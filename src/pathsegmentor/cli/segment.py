@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryFile
 
-from rich.console import Console
-
-from pathsegmentor.atomic import whole_file
-from pathsegmentor.cli.stdout import speaking
+from pathsegmentor.cli.progress import bar
+from pathsegmentor.cli.streams import speaking
 from pathsegmentor.cli.tell import tell_json, tell_table
-from pathsegmentor.errors import BadInput
-from pathsegmentor.export.geojson import dumps
-from pathsegmentor.imaging import PALETTE, Picture, overlay, read_picture, write_png
-from pathsegmentor.segment import Found, Result, Segmenter
-from pathsegmentor.vocabulary import Label
+from pathsegmentor.export.folder import file_names, write
+from pathsegmentor.export.place import own_folder, placed
+from pathsegmentor.imaging import read_picture
+from pathsegmentor.segment import EncodedImage, Result, Segmenter
 
 
 def run(
@@ -37,17 +32,26 @@ def run(
         picture = read_picture(image, mpp)
     segmenter = Segmenter.from_pretrained(model, device)
     encoded = segmenter.encode_image(picture)
-    # What is wrong with the request is said before a folder is made.
-    segmenter.understand(prompts)
+    # What is wrong with the request, or with the place, is said before minutes are spent.
+    labels = [candidate.label for candidate in segmenter.understand(prompts)]
     segmenter.threshold(threshold)
-    folder = _writable(out or Path(f"{image.stem}-segmented"))
-    with Console(stderr=True).status("segmenting", spinner="dots") if sys.stderr.isatty() else nullcontext():
-        result = segmenter.segment(encoded, prompts, threshold)
-    masks = write(result, picture, folder)
+    folder = own_folder(image, picture.sha256) if out is None else out
+    only = picture.sha256 if out is None else None
+    with placed(folder, file_names(labels, picture), [image], only) as stage:
+        result = _segment(segmenter, encoded, prompts, threshold)
+        masks = write(result, picture, stage, folder)
     if as_json:
         tell_json(result.to_dict(masks))
     else:
         _tell(result, folder)
+
+
+def _segment(segmenter: Segmenter, encoded: EncodedImage, prompts: list[str], threshold: float | None) -> Result:
+    with bar() as shown:
+        task = shown.add_task("tiles", total=None)
+        return segmenter.segment(
+            encoded, prompts, threshold, lambda done, total: shown.update(task, completed=done, total=total)
+        )
 
 
 @contextmanager
@@ -64,68 +68,13 @@ def _quiet_libraries() -> Iterator[None]:
         os.close(nowhere)
 
 
-def _writable(folder: Path) -> Path:
-    """Make the folder and prove that it takes files, before minutes are spent."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with TemporaryFile(dir=folder):
-            pass
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise BadInput(f"--out {folder} cannot be written: {reason}") from error
-    return folder
-
-
-def write(result: Result, picture: Picture, folder: Path) -> list[str]:
-    """Masks, overlay, GeoJSON and record, all of them or none; returns the masks' paths, one per prompt."""
-    labels = [found.label for found in result.distinct]
-    colours = {label.id: PALETTE[i % len(PALETTE)] for i, label in enumerate(labels)}
-    paths = {label.id: folder / f"{name}.png" for label, name in zip(labels, _names(labels), strict=True)}
-    masks = [str(paths[found.label.id]) for found in result.founds]
-    layers = [(_legend(result, found), found.mask, colours[found.label.id]) for found in result.distinct]
-    texts = {
-        folder / "result.geojson": dumps(result, colours),
-        folder / "result.json": json.dumps(result.record(masks), indent=1, allow_nan=False) + "\n",
-    }
-    try:
-        # The files take their names together, at the end: a full disk leaves an earlier result as it was.
-        with ExitStack() as stack:
-            for found in result.distinct:
-                path = paths[found.label.id]
-                write_png(stack.enter_context(whole_file(path)), found.mask.astype("uint8") * 255)
-            drawn = overlay(picture.pixels, layers, result.mpp)
-            write_png(stack.enter_context(whole_file(folder / "overlay.png")), drawn)
-            for path, text in texts.items():
-                stack.enter_context(whole_file(path)).write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise BadInput(f"{folder} could not be written: {error.strerror or error}") from error
-    return masks
-
-
-def _names(labels: Sequence[Label]) -> list[str]:
-    """File names of the labels; of labels that differ only in what a file name cannot hold, later ones get a number."""
-    names: list[str] = []
-    for label in labels:
-        name, number = label.file_name, 2
-        while name in names:
-            name, number = f"{label.file_name}-{number}", number + 1
-        names.append(name)
-    return names
-
-
-def _legend(result: Result, found: Found) -> str:
-    prompts = dict.fromkeys(other.prompt for other in result.founds if other.label == found.label)
-    detail = f"{found.count} objects" if found.status != "absent" else "absent"
-    return f"{', '.join(prompts)}: {found.label.object_type.lower()}, {detail}"
-
-
 def _tell(result: Result, folder: Path) -> None:
     columns = ("prompt", "understood as", "status", "presence#", "objects#", "area um2#", "area %#", "seconds#")
     rows = [
         (
             f.prompt,
             f"{f.label.id} ({f.reason})",
-            f.status,
+            f"{f.status}: {f.note}" if f.note else f.status,
             f"{f.presence:.2f}",
             f.count,
             f"{f.area_um2:.0f}",

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pathsegmentor.cli.stdout import speaking
+from pathsegmentor.cli.streams import speaking
 
 
 def tell_json(value: Any) -> None:

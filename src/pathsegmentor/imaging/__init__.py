@@ -1,6 +1,6 @@
 """Pixels with a scale: reading, resampling, tiling and pictures."""
 
-from pathsegmentor.imaging.draw import PALETTE, overlay, write_png
+from pathsegmentor.imaging.draw import PALETTE, needs_overview, overlay, overview
 from pathsegmentor.imaging.picture import Picture, check_mpp
 from pathsegmentor.imaging.read import MOST_PIXELS, SMALLEST_SIDE, check_whole, read_picture, read_scale
 from pathsegmentor.imaging.resample import resize_labels, resize_pixels, resize_probability, scaled_size
@@ -15,7 +15,9 @@ __all__ = [
     "Tile",
     "check_mpp",
     "check_whole",
+    "needs_overview",
     "overlay",
+    "overview",
     "plan_tiles",
     "read_picture",
     "read_scale",
@@ -23,5 +25,4 @@ __all__ = [
     "resize_pixels",
     "resize_probability",
     "scaled_size",
-    "write_png",
 ]

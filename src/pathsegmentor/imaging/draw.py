@@ -31,10 +31,16 @@ PALETTE: tuple[Colour, ...] = (
     (120, 160, 255),
 )
 
+_SQUARE = np.ones((3, 3), np.uint8)
 _SMALL_SIDE = 600
+# Sides of an overview fill a screen; an image that is not much larger is its own overview.
+_OVERVIEW_SIDE, _LARGE_SIDE, _NARROWEST = 1600, 2000, 64
 _SEAM: Colour = (20, 20, 20)
 _DASH = 8
+# Rows drawn at a time: what is held beside the picture itself stays small.
+_BAND = 1024
 _LEGEND_WIDTH = 480
+_FONT_SIZES = (14, 32)
 _BARS_UM = (5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 
 
@@ -43,67 +49,110 @@ def overlay(
 ) -> NDArray[np.uint8]:
     """Contours of masks (H, W) on pixels (H, W, 3), with a legend below; (H', W', 3).
 
-    A narrow image gets white beside it, so that the legend can be read.
-
-    ``layers`` are (legend text, mask, colour). Small images are enlarged so that lines stay thin.
+    ``layers`` are (legend text, mask, colour). Lines are one pixel wide with a dark seam of one, whatever the image's
+    size; small images are enlarged. A narrow image gets white beside it, so that the legend can be read.
     """
     height, width = pixels.shape[:2]
     zoom = max(1, -(-_SMALL_SIDE // max(height, width)))
-    canvas = cv2.resize(pixels, (width * zoom, height * zoom), interpolation=cv2.INTER_LINEAR)
-    line = max(2, round(max(canvas.shape[:2]) / 600))
-    grown = [(np.repeat(np.repeat(mask, zoom, axis=0), zoom, axis=1), colour) for _, mask, colour in layers]
-    drawn = outlined(np.asarray(canvas, np.uint8), grown, line)
-    scale = None if mpp is None else mpp[0] / zoom
-    return _with_legend(drawn, [(t, c) for t, _, c in layers], scale)
+    if zoom > 1:
+        pixels = _resized(pixels, (height * zoom, width * zoom), cv2.INTER_LINEAR)
+        layers = [(text, np.repeat(np.repeat(mask, zoom, axis=0), zoom, axis=1), c) for text, mask, c in layers]
+    return _drawn(pixels, layers, None if mpp is None else mpp[0] / zoom, 1 if zoom == 1 else 2, seam=True)
+
+
+def overview(
+    pixels: NDArray[np.uint8], layers: Sequence[Layer], mpp: tuple[float, float] | None = None
+) -> NDArray[np.uint8]:
+    """The overlay of a large image, reduced before the lines are drawn, so that they stay as thin; (H', W', 3)."""
+    height, width = pixels.shape[:2]
+    shrink = max(height, width) / _OVERVIEW_SIDE
+    size = (round(height / shrink), round(width / shrink))
+    small = [(text, _resized(mask.astype(np.uint8) * 255, size, cv2.INTER_AREA) > 127, c) for text, mask, c in layers]
+    scale = None if mpp is None else mpp[0] * width / size[1]
+    # Objects are a few pixels large here; a seam would leave nothing of what lies between them.
+    return _drawn(_resized(pixels, size, cv2.INTER_AREA), small, scale, 1, seam=False)
+
+
+def needs_overview(height: int, width: int) -> bool:
+    """Whether an image is too large for a screen, and not so narrow that nothing would be seen of it on one."""
+    longest, shortest = max(height, width), min(height, width)
+    return longest > _LARGE_SIDE and shortest * _OVERVIEW_SIDE >= _NARROWEST * longest
+
+
+def _resized(values: NDArray[np.uint8], size: tuple[int, int], how: int) -> NDArray[np.uint8]:
+    return np.asarray(cv2.resize(values, (size[1], size[0]), interpolation=how), np.uint8)
 
 
 def outlined(
     pixels: NDArray[np.uint8], layers: Sequence[tuple[NDArray[np.bool_], Colour]], line: int
 ) -> NDArray[np.uint8]:
-    """Contours of masks (H, W) on pixels (H, W, 3), about ``line`` wide, with a dark seam.
+    """Contours of masks (H, W) on pixels (H, W, 3), ``line`` wide inside the masks, with a dark seam outside.
 
     Where several run along each other they take turns, so that none hides another.
     """
-    places = [np.flatnonzero(_edge(mask, line)) for mask, _ in layers]
-    owners = np.zeros(pixels.shape[:2], np.uint8)
-    for place in places:
-        owners.flat[place] += 1
     canvas = pixels.copy()
-    canvas[(cv2.dilate(owners, np.ones((3, 3), np.uint8)) > 0) & (owners == 0)] = _SEAM
-    passed = np.zeros(owners.size, np.uint8)
-    for place, (_, colour) in zip(places, layers, strict=True):
-        y, x = np.divmod(place, pixels.shape[1])
-        mine = passed[place] == (x + y) // (_DASH * line) % owners.flat[place]
-        canvas[y[mine], x[mine]] = colour
-        passed[place] += 1
+    _outline(canvas, layers, line, seam=True)
     return canvas
 
 
-def _edge(mask: NDArray[np.bool_], line: int) -> NDArray[np.uint8]:
-    """The outermost pixels inside a mask, thickened to the line; the border of the image is none."""
-    inside = mask.astype(np.uint8)
-    edge = inside - cv2.erode(inside, np.ones((3, 3), np.uint8), borderType=cv2.BORDER_REPLICATE)
-    return np.asarray(cv2.dilate(edge, np.ones((2 * line - 1, 2 * line - 1), np.uint8)), np.uint8)
+def _outline(
+    canvas: NDArray[np.uint8], layers: Sequence[tuple[NDArray[np.bool_], Colour]], line: int, seam: bool
+) -> None:
+    """``outlined`` on the picture itself, band by band."""
+    height = len(canvas)
+    for top in range(0, height, _BAND):
+        bottom = min(top + _BAND, height)
+        above, below = max(top - line - 1, 0), min(bottom + line + 1, height)
+        masks = [mask[above:below].astype(np.uint8) for mask, _ in layers]
+        keep = np.s_[top - above : bottom - above]
+        edges = [_edge(mask, line)[keep] for mask in masks]
+        seams = [(cv2.dilate(mask, _SQUARE) != mask)[keep] for mask in masks] if seam else []
+        owners = np.zeros(canvas[top:bottom].shape[:2], np.uint8)
+        for edge in edges:
+            owners += edge
+        band, passed = canvas[top:bottom], np.zeros_like(owners)
+        for place in seams:
+            band[place & (owners == 0)] = _SEAM
+        for edge, (_, colour) in zip(edges, layers, strict=True):
+            y, x = np.nonzero(edge)
+            mine = passed[y, x] == (x + y + top) // (_DASH * line) % owners[y, x]
+            band[y[mine], x[mine]] = colour
+            passed[y, x] += 1
 
 
-def _with_legend(
-    canvas: NDArray[np.uint8], entries: Sequence[tuple[str, Colour]], um_per_pixel: float | None
+def _edge(mask: NDArray[np.uint8], line: int) -> NDArray[np.bool_]:
+    """The outermost pixels inside a mask of 0 and 1; the border of the image is none."""
+    return np.asarray(cv2.erode(mask, _SQUARE, iterations=line, borderType=cv2.BORDER_REPLICATE) != mask)
+
+
+def _drawn(
+    pixels: NDArray[np.uint8], layers: Sequence[Layer], um_per_pixel: float | None, line: int, seam: bool
 ) -> NDArray[np.uint8]:
-    height, width = canvas.shape[:2]
-    size = max(14, round(width / 45))
+    """Outlines and legend on one canvas, which is the only copy of the pixels."""
+    height, width = pixels.shape[:2]
+    legend = _legend([(text, colour) for text, _, colour in layers], width, um_per_pixel)
+    canvas = np.full((height + legend.shape[0], max(width, legend.shape[1]), 3), 255, np.uint8)
+    canvas[:height, :width] = pixels
+    canvas[height:, : legend.shape[1]] = legend
+    _outline(canvas[:height, :width], [(mask, colour) for _, mask, colour in layers], line, seam)
+    return canvas
+
+
+def _legend(entries: Sequence[tuple[str, Colour]], width: int, um_per_pixel: float | None) -> NDArray[np.uint8]:
+    """The legend of a picture as wide as ``width``: a row for each entry, and a scale bar."""
+    least, most = _FONT_SIZES
+    size = min(max(least, round(width / 45)), most)
     font = ImageFont.load_default(size)
     row = round(size * 1.6)
-    rows = len(entries) + (um_per_pixel is not None)
     wide = max(width, _LEGEND_WIDTH)
-    out = Image.new("RGB", (wide, height + row * rows + size), "white")
-    out.paste(Image.fromarray(canvas), (0, 0))
+    out = Image.new("RGB", (wide, row * (len(entries) + (um_per_pixel is not None)) + size), "white")
     draw = ImageDraw.Draw(out)
     for i, (text, colour) in enumerate(entries):
-        y = height + size // 2 + i * row
+        y = size // 2 + i * row
         draw.rectangle((size // 2, y + 2, size * 2, y + size), fill=colour, outline="black", width=1)
         draw.text((size * 2.5, y), fitting(text, font, wide - size * 3), fill="black", font=font)
     if um_per_pixel is not None:
-        _scale_bar(draw, font, (size // 2, height + size // 2 + len(entries) * row), width, um_per_pixel)
+        _scale_bar(draw, font, (size // 2, size // 2 + len(entries) * row), min(width, 45 * size), um_per_pixel)
     return np.asarray(out)
 
 

@@ -19,8 +19,9 @@ Status = Literal["present", "absent", "unsure"]
 class Found:
     """The answer to one prompt.
 
-    ``mask`` (H, W) boolean at the image's own size, empty if the object is absent; ``presence`` in 0..1;
-    ``reason`` says how the words were understood; ``seconds`` is this prompt's share of the decoding.
+    ``mask`` (H, W) boolean at the image's own size, empty if the object is absent and never if it is present;
+    ``presence`` in 0..1; ``reason`` says how the words were understood; ``seconds`` is this prompt's share of the
+    decoding; ``note`` says why the status is not what the presence alone would make it.
     """
 
     prompt: str
@@ -31,6 +32,7 @@ class Found:
     mask: NDArray[np.bool_]
     mpp: tuple[float, float]
     seconds: float
+    note: str = ""
 
     @cached_property
     def objects(self) -> list[Object]:
@@ -63,7 +65,7 @@ class Found:
             "area_um2": round(self.area_um2, 2),
             "area_fraction": round(self.area_fraction, 6),
             "mask": mask,
-        }
+        } | ({"note": self.note} if self.note else {})
 
 
 @dataclass(frozen=True)
@@ -110,8 +112,11 @@ class Result:
         }
 
     def record(self, masks: list[str]) -> dict[str, Any]:
-        """``to_dict`` and all that a replay needs: hashes, settings, version, how words were read."""
-        plain = self.to_dict(masks)
+        """``to_dict`` and all that a replay needs: hashes, settings, version, how words were read.
+
+        ``mpp`` is always the pair (x, y) here.
+        """
+        plain = self.to_dict(masks) | {"mpp": list(self.mpp)}
         for entry, found in zip(plain["results"], self.founds, strict=True):
             entry |= {"understood": found.reason, "seconds": round(found.seconds, 3)}
         return plain | {

@@ -7,7 +7,7 @@ and masks come back at the image's own size.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
@@ -40,6 +40,8 @@ from pathsegmentor.segment.result import Found, Result, Status
 from pathsegmentor.vocabulary import Candidate
 
 Image = str | PathLike[str] | Picture | NDArray[np.uint8]
+# Called after each tile with the number of tiles done and of all.
+Progress = Callable[[int, int], None]
 # Encoded tiles kept per image; beyond that they are encoded again for every question.
 KEPT_TILES = 64
 # Pixels of all probability maps held at a time.
@@ -97,9 +99,16 @@ class Segmenter:
             )
         return EncodedImage(picture, scale, self.model.weights_sha256)
 
-    def segment(self, encoded: EncodedImage, prompts: str | Sequence[str], threshold: float | None = None) -> Result:
+    def segment(
+        self,
+        encoded: EncodedImage,
+        prompts: str | Sequence[str],
+        threshold: float | None = None,
+        progress: Progress | None = None,
+    ) -> Result:
         """Answer all prompts; each is answered as if it had been asked alone.
 
+        ``progress`` is called after each tile with the number of tiles done and of all; what it raises ends the work.
         Raises ``BadPrompt`` for words this model does not know, before anything is computed.
         """
         if encoded.weights_sha256 != self.model.weights_sha256:
@@ -110,7 +119,7 @@ class Segmenter:
         distinct = {c.label.id: c for c in candidates}
         found = {
             label: self._found(distinct[label], probability, presence, seconds, cut, encoded.mpp)
-            for label, probability, presence, seconds in self.probabilities(encoded, list(distinct))
+            for label, probability, presence, seconds in self.probabilities(encoded, list(distinct), progress)
         }
         founds = tuple(
             replace(found[candidate.label.id], prompt=words, reason=candidate.reason)
@@ -148,25 +157,38 @@ class Segmenter:
         return cut
 
     def probabilities(
-        self, encoded: EncodedImage, labels: Sequence[str]
+        self, encoded: EncodedImage, labels: Sequence[str], progress: Progress | None = None
     ) -> Iterator[tuple[str, NDArray[np.float32], float, float]]:
         """Label id, probability map (H, W) at the image's size, presence and seconds, one at a time.
 
         Labels of one scale share the encoded tiles; in a large image only a few are held at once.
         """
+        portions = list(self._portions(encoded, labels))
+        total, done = sum(tiles for _, _, tiles in portions), 0
+
+        def one_more() -> None:
+            nonlocal done
+            done += 1
+            if progress is not None:
+                progress(done, total)
+
+        for mpp, here, _ in portions:
+            yield from self._at_scale(encoded, mpp, here, one_more)
+
+    def _portions(self, encoded: EncodedImage, labels: Sequence[str]) -> Iterator[tuple[float, list[str], int]]:
+        """Scale, labels and number of tiles of each round over the image."""
         config, picture = self.model.config, encoded.picture
-        scales = sorted({config.mpp_of(label) for label in labels})
-        for mpp in scales:
+        for mpp in sorted({config.mpp_of(label) for label in labels}):
             _check_scale(encoded, mpp)
-        for mpp in scales:
             here = [label for label in labels if config.mpp_of(label) == mpp]
             height, width = scaled_size(picture.height, picture.width, encoded.mpp, mpp)
+            tiles = len(plan_tiles(height, width, config.tile, config.overlap))
             at_once = max(int(HELD_PIXELS // (height * width)), 1)
             for first in range(0, len(here), at_once):
-                yield from self._at_scale(encoded, mpp, here[first : first + at_once])
+                yield mpp, here[first : first + at_once], tiles
 
     def _at_scale(
-        self, encoded: EncodedImage, mpp: float, labels: list[str]
+        self, encoded: EncodedImage, mpp: float, labels: list[str], one_more: Callable[[], None]
     ) -> Iterator[tuple[str, NDArray[np.float32], float, float]]:
         picture = encoded.picture
         height, width = scaled_size(picture.height, picture.width, encoded.mpp, mpp)
@@ -181,6 +203,7 @@ class Segmenter:
                 blender.add(tile, probability)
             presence = np.maximum(presence, seen)
             seconds += time.perf_counter() - started
+            one_more()
         for label, blender, seen_here in zip(labels, blenders, presence, strict=True):
             full = resize_probability(blender.result(), (picture.height, picture.width))
             yield label, full, float(seen_here), seconds / len(labels)
@@ -257,7 +280,12 @@ class Segmenter:
         status = self._status(presence)
         mask = probability > threshold if status != "absent" else np.zeros(probability.shape, bool)
         mask = drop_specks(mask, mpp)
-        return Found(candidate.label.prompt, candidate.label, candidate.reason, status, presence, mask, mpp, seconds)
+        note = ""
+        if status == "present" and not mask.any():
+            status = "unsure"
+            note = f"probably there, but nothing larger than a speck reaches the threshold {threshold:g}"
+        label, reason = candidate.label, candidate.reason
+        return Found(label.prompt, label, reason, status, presence, mask, mpp, seconds, note)
 
     def _status(self, presence: float) -> Status:
         config = self.model.config
