@@ -16,9 +16,10 @@ from torch.utils.tensorboard import SummaryWriter
 
 from pathsegmentor.data.pathseg import PathSeg
 from pathsegmentor.errors import BadInput
-from pathsegmentor.model.folder import load_weights, read_weights, tokenize
 from pathsegmentor.model.lite import LiteTower
 from pathsegmentor.model.network import PathSegmentorNet
+from pathsegmentor.model.tokenizer import tokenize
+from pathsegmentor.model.weights import load_weights, read_weights
 from pathsegmentor.train.batches import Ahead, Batch, Sampler
 from pathsegmentor.train.config import ScheduleConfig, TrainConfig
 from pathsegmentor.train.words import prompt_tokenizer
@@ -114,7 +115,7 @@ def read_prompts(run: Run, labels: Tensor) -> Read:
     device = run.net.logit_scale.device
     asked, where = labels.unique(return_inverse=True)
     prompts = [Label.from_id(run.labels[i]).prompt for i in asked.tolist()]
-    ids, mask = tokenize(run.tokenizer, prompts, run.config.model.text.context, device)
+    ids, mask = tokenize(run.tokenizer, prompts, run.config.model.text, device)
     tokens, features = run.net.text_encoder(ids, mask)
     where = where.to(device)
     return Read(tokens[where], features[where], mask[where])
