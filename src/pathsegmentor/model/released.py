@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import shutil
 import tempfile
 import warnings
@@ -53,32 +54,43 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
     """Tensors of a ``.pt`` (nothing is unpickled but tensors) or ``.safetensors`` file; raises ``BadModel``."""
     if not path.is_file():
         raise BadModel(f"{path} {'is no file' if path.exists() else 'does not exist'}")
+    what = f"{path} is not a safe checkpoint of tensors"
     if path.suffix.lower() == SUFFIX:
         header(path)
-        with foreign(f"{path} is not a safe checkpoint of tensors"):
+        with foreign(what):
             return _plain(load_file(path), path)
-    with foreign(f"{path} is not a safe checkpoint of tensors"):
-        _check_zip(path)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch's advice on how a stranger's file should have been written
-            state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    with foreign(what):
+        _check_zip(path, what)
+        state = _unpickled(path, what)
     return _plain(state.get("model", state) if isinstance(state, dict) else state, path)
 
 
-def _check_zip(path: Path) -> None:
-    """Refuse an archive that is more when opened than it is on disk, before anything in it is opened."""
+def _unpickled(path: Path, what: str) -> Any:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's advice on how a stranger's file should have been written
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except pickle.UnpicklingError as error:
+        # torch's own words end in how to run the pickle nevertheless.
+        raise BadModel(f"{what}: its pickle is damaged, or holds more than tensors") from error
+
+
+def _check_zip(path: Path, what: str) -> None:
+    """Refuse an archive that is damaged, or more when opened than it is on disk, before anything in it is opened."""
+    if not zipfile.is_zipfile(path):
+        raise BadModel(f"{what}: it is cut off, or no zip archive as torch has written since 1.6")
     with zipfile.ZipFile(path) as archive:
         parts = archive.infolist()
-    if any(part.compress_type != zipfile.ZIP_STORED for part in parts):
-        raise BadModel(
-            f"{path} is not a safe checkpoint of tensors: its parts are compressed, and torch never does that"
-        )
-    if sum(part.file_size for part in parts) > path.stat().st_size:
-        raise BadModel(f"{path} is not a safe checkpoint of tensors: its parts overlap")
-    if any(part.file_size > MOST_PICKLE_BYTES for part in parts if part.filename.endswith(".pkl")):
-        raise BadModel(
-            f"{path} is not a safe checkpoint of tensors: its pickle has more than {MOST_PICKLE_BYTES:,} bytes"
-        )
+        if any(part.compress_type != zipfile.ZIP_STORED for part in parts):
+            raise BadModel(f"{what}: its parts are compressed, which torch never does")
+        if sum(part.file_size for part in parts) > path.stat().st_size:
+            raise BadModel(f"{what}: its parts overlap")
+        if any(part.file_size > MOST_PICKLE_BYTES for part in parts if part.filename.endswith(".pkl")):
+            raise BadModel(f"{what}: its pickle has more than {MOST_PICKLE_BYTES:,} bytes")
+        # torch itself does not look at the checksums.
+        damaged = archive.testzip()
+    if damaged is not None:
+        raise BadModel(f"{what}: {shown(damaged)} in it is damaged (its checksum is another)")
 
 
 def _plain(state: Any, path: Path) -> dict[str, Tensor]:
