@@ -127,7 +127,7 @@ def run(*arguments: object) -> str:
     assert code in (0, 1, 2), f"exit code {code}"
     if code:
         lines = [line for line in err.getvalue().splitlines() if line.strip()]
-        assert lines, "refused without a word"
+        assert said.strip(), "refused without a word"
         assert code == 1 or len(lines) == 1, f"not one line but {len(lines)}: {lines[:5]}"
-        raise PathSegError(lines[-1])
+        raise PathSegError(said.splitlines()[-1])
     return said

@@ -20,8 +20,7 @@ from pathsegmentor.model.folder import check_sums
 from pathsegmentor.model.released import export_checkpoint, import_checkpoint
 from tests.fuzz.harness import fuzz
 from tests.fuzz.mutate import broken_bytes, broken_json
-from tests.fuzz.small import SMALL, released
-from tests.model.reduced import reduced_tokenizer
+from tests.model.small import SMALL, released, small_words
 
 
 class Trap:
@@ -126,7 +125,8 @@ def checkpoint(rng: random.Random, folder: Path) -> Path:
 @pytest.mark.filterwarnings("ignore::UserWarning")  # of torch, at the strange tensors made here
 def test_checkpoints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    words = reduced_tokenizer(tmp_path / "words.json")
+    words = tmp_path / "words.json"
+    small_words().save(str(words))
 
     def try_checkpoint(rng: random.Random, folder: Path) -> None:
         path, model = checkpoint(rng, folder), folder / "model"

@@ -4,34 +4,20 @@ from __future__ import annotations
 
 import json
 import random
-import shutil
 import struct
-from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from pathsegmentor.model.find import find_model
-from pathsegmentor.model.folder import CONFIG, SUMS, TOKENIZER, VOCABULARY, WEIGHTS, save_model, write_sums
-from pathsegmentor.model.tokenizer import read_tokenizer
+from pathsegmentor.model.folder import CONFIG, SUMS, TOKENIZER, VOCABULARY, WEIGHTS, write_sums
 from pathsegmentor.segment import Segmenter
 from tests.fuzz.harness import fuzz
 from tests.fuzz.mutate import broken_bytes, broken_json
-from tests.fuzz.small import SMALL, weights
-from tests.model.reduced import reduced_tokenizer
+from tests.model.small import small_model
 
-LABELS = ["colon-tissue-gland", "breast-nuclei-neoplastic", "lung-tissue-normal tissue"]
 PARTS = {"config": CONFIG, "words": TOKENIZER, "labels": VOCABULARY}
-
-
-@cache
-def whole(place: Path) -> Path:
-    """A small model with random weights, which loads in some milliseconds."""
-    place.mkdir(parents=True)
-    words = read_tokenizer(reduced_tokenizer(place / "words.json"))
-    save_model(place / "model", SMALL, weights(), words, LABELS, "# Small\n")
-    return place / "model"
 
 
 def break_weights(rng: random.Random, path: Path) -> None:
@@ -72,7 +58,7 @@ def break_folder(rng: random.Random, folder: Path) -> None:
 
 def try_model(rng: random.Random, folder: Path) -> None:
     model = folder / "model"
-    shutil.copytree(whole(folder.parent / "whole"), model)
+    small_model(model)
     part = rng.choice(["config", "config", "words", "words", "labels", "weights", "folder", "sums"])
     if part in PARTS:
         path = model / PARTS[part]

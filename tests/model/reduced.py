@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from safetensors.torch import load_file
-from tokenizers import Tokenizer, models, pre_tokenizers
 
 from pathsegmentor.model.biomedparse import split_released
 from pathsegmentor.model.config import (
@@ -38,14 +37,6 @@ def golden(name: str, dtype: torch.dtype = torch.float32) -> dict[str, torch.Ten
     """Tensors of one golden file; floats in ``dtype``."""
     tensors = load_file(GOLDEN / f"{name}.safetensors")
     return {k: v.to(dtype) if v.is_floating_point() else v for k, v in tensors.items()}
-
-
-def reduced_tokenizer(path: Path) -> Path:
-    """Write a tokenizer whose ids the reduced text tower has: every word is one of two."""
-    words = Tokenizer(models.WordLevel({"[UNK]": 0, "nuclei": 1}, "[UNK]"))
-    words.pre_tokenizer = pre_tokenizers.Whitespace()
-    words.save(str(path))
-    return path
 
 
 def reduced_network(dtype: torch.dtype) -> PathSegmentorNet:

@@ -177,7 +177,7 @@ def read_vocabulary(folder: Path) -> Vocabulary:
             raise BadModel(f"{path}: {shown(text)} is no label id of at most {MOST_LABEL_BYTES} printed characters")
         try:
             # Masks are written under the label's name; a name that differs in form alone is the same file to some.
-            file = unicodedata.normalize("NFC", Label.from_id(text).file_name)
+            file = Label.from_id(unicodedata.normalize("NFC", text)).file_name
         except BadInput as error:
             raise BadModel(f"{path}: {error}") from error
         if file in files:
