@@ -16,6 +16,7 @@ import shutil
 import sys
 import time
 import traceback
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -30,6 +31,8 @@ LONGEST = 20.0
 MOST_MEMORY = 3 * 2**30
 # Kinds of failure told at once; cases beyond a kind's first are only counted.
 KINDS = 20
+# Characters that change the direction of writing.
+TURNS = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 
 Case = Callable[[random.Random, Path], object]
 
@@ -88,8 +91,8 @@ def _tried(case: Case, rng: random.Random, folder: Path) -> tuple[str, tuple[str
 
 
 def unprinted(character: str) -> bool:
-    """What a terminal would act on instead of showing it."""
-    return not (character.isprintable() or character == " ")
+    """What a terminal would act on instead of showing it: control characters, and changes of direction."""
+    return unicodedata.category(character) == "Cc" or character in TURNS
 
 
 def _peak() -> int:
