@@ -287,6 +287,10 @@ def test_an_export_never_overwrites_its_model(imported: Path, tmp_path: Path) ->
         export_checkpoint(imported, imported / WEIGHTS)
     with pytest.raises(BadInput, match="released weights are written as safetensors"):
         export_checkpoint(imported, tmp_path / "back.pt")
+    (tmp_path / "back.safetensors").write_text("mine")
+    with pytest.raises(BadInput, match="is there already"):
+        export_checkpoint(imported, tmp_path / "back.safetensors")
+    assert (tmp_path / "back.safetensors").read_text() == "mine"
     assert (imported / WEIGHTS).read_bytes() == before
 
 

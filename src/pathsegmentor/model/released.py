@@ -154,6 +154,8 @@ def export_checkpoint(folder: Path, out: Path) -> None:
         raise BadInput(f"{out}: released weights are written as safetensors; give a name that ends with {SUFFIX}")
     if folder.is_dir() and out.resolve().is_relative_to(folder.resolve()):
         raise BadInput(f"{out} lies in the model folder itself; give another place")
+    if out.exists():
+        raise BadInput(f"{out} is there already; give another name")
     sums = check_sums(folder)
     weights = folder / WEIGHTS
     check_fit(expected(read_config(folder), folder), header(weights), f"{weights} does not fit the config")
