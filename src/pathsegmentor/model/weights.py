@@ -94,11 +94,11 @@ def check_fit(
     for name, tensor in own.items():
         if name not in found:
             continue
-        kept = found[name]
-        if kept.shape != tuple(tensor.shape):
-            problems.append(f"{name} is {shown(kept.shape)}, expected {tuple(tensor.shape)}")
-        elif kept.dtype not in (FLOATS if tensor.is_floating_point() else ("I64",)):
-            problems.append(f"{name} holds {kept.dtype}, expected {'floats' if tensor.is_floating_point() else 'I64'}")
+        told = found[name]
+        if told.shape != tuple(tensor.shape):
+            problems.append(f"{name} is {shown(told.shape)}, expected {tuple(tensor.shape)}")
+        elif told.dtype not in (FLOATS if tensor.is_floating_point() else ("I64",)):
+            problems.append(f"{name} holds {told.dtype}, expected {'floats' if tensor.is_floating_point() else 'I64'}")
     if problems:
         raise BadModel(f"{what}: {'; '.join(problems[:5])} ({len(problems)} in all)")
 
