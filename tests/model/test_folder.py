@@ -16,6 +16,7 @@ from pathsegmentor.model.folder import load_model, write_sums
 from pathsegmentor.model.network import PathSegmentorNet
 from pathsegmentor.model.released import export_checkpoint, import_checkpoint
 from tests.model.reduced import CONFIG, GOLDEN
+from tests.model.small import small_words
 
 NANO = bundled()["nano"]
 
@@ -70,7 +71,8 @@ def test_released_weights_go_there_and_back(tmp_path: Path, suffix: str) -> None
         torch.save(state, checkpoint)
     else:
         shutil.copy(source, checkpoint)
-    import_checkpoint(checkpoint, tmp_path / "model", NANO / "tokenizer.json", CONFIG)
+    small_words().save(str(tmp_path / "words.json"))
+    import_checkpoint(checkpoint, tmp_path / "model", tmp_path / "words.json", CONFIG)
     export_checkpoint(tmp_path / "model", tmp_path / "back.safetensors")
     back = load_file(tmp_path / "back.safetensors")
     assert set(back) == set(state)

@@ -9,6 +9,7 @@ import yaml
 
 from pathsegmentor.cli.places import keep_apart
 from pathsegmentor.cli.tell import tell_json, tell_table
+from pathsegmentor.errors import BadModel
 from pathsegmentor.model.find import bundled
 from pathsegmentor.model.folder import CARD, WEIGHTS, check_sums, read_vocabulary
 
@@ -39,7 +40,7 @@ def show(as_json: bool) -> None:
 def describe(name: str, folder: Path) -> dict[str, Any]:
     """What a model's folder says of itself; raises ``BadModel`` if a file is damaged."""
     hashes = check_sums(folder)
-    front = front_matter((folder / CARD).read_text(encoding="utf-8"))
+    front = front_matter((folder / CARD).read_text(encoding="utf-8")) if CARD in hashes else {}
     return {
         "name": name,
         "licence": str(front.get("license", "not stated")),
@@ -53,7 +54,10 @@ def describe(name: str, folder: Path) -> dict[str, Any]:
 def front_matter(card: str) -> dict[str, Any]:
     """The YAML between the first two ``---`` lines of a model card, or nothing."""
     parts = card.split("---\n", 2)
-    values = yaml.safe_load(parts[1]) if card.startswith("---\n") and len(parts) == 3 else None
+    try:
+        values = yaml.safe_load(parts[1]) if card.startswith("---\n") and len(parts) == 3 else None
+    except yaml.YAMLError as error:
+        raise BadModel(f"the model card's front matter is no YAML: {' '.join(str(error).split())}") from error
     return values if isinstance(values, dict) else {}
 
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from pathsegmentor.errors import BadModel
+from pathsegmentor.model.foreign import shown
 
 _HEAD = "sem_seg_head."
 _LANG = f"{_HEAD}predictor.lang_encoder."
@@ -36,26 +37,33 @@ _UNUSED = (
 
 
 def split_released(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Released names -> (tensors under our names, tensors that words do not need, under theirs)."""
+    """Released names -> (tensors under our names, tensors that words do not need, under theirs).
+
+    Raises ``BadModel`` for a name of no known part, and for two names of one tensor.
+    """
     ours: dict[str, Tensor] = {}
     unused: dict[str, Tensor] = {}
     for name, tensor in state.items():
         name = name.removeprefix("model.")
-        if name.startswith(_UNUSED):
-            unused[name] = tensor
-        else:
-            ours[_rename(name, _PREFIXES)] = tensor
+        table, key = (unused, name) if name.startswith(_UNUSED) else (ours, _rename(name, _PREFIXES))
+        if key in table:
+            raise BadModel(f"{shown(name)} is there twice, with and without 'model.' before it")
+        table[key] = tensor
     return ours, unused
 
 
 def join_released(ours: Mapping[str, Tensor], unused: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The inverse of ``split_released``."""
+    """The inverse of ``split_released``; raises ``BadModel`` for a model of another layout."""
     back = tuple((mine, theirs) for theirs, mine in _PREFIXES)
-    return {_rename(name, back): tensor for name, tensor in ours.items()} | dict(unused)
+    released = {_rename(name, back): tensor for name, tensor in ours.items()}
+    strange = [name for name in unused if name in released or not name.startswith(_UNUSED)]
+    if strange:
+        raise BadModel(f"{shown(strange[0])} is no tensor that words do not need")
+    return released | dict(unused)
 
 
 def _rename(name: str, prefixes: tuple[tuple[str, str], ...]) -> str:
     for old, new in prefixes:
         if name.startswith(old):
             return new + name.removeprefix(old)
-    raise BadModel(f"'{name}' belongs to no part of a BiomedParse-v1 checkpoint")
+    raise BadModel(f"{shown(name)} belongs to no part of a BiomedParse-v1 checkpoint")

@@ -9,7 +9,8 @@ from pathlib import Path
 import torch
 
 from pathsegmentor.errors import BadInput, BadModel
-from pathsegmentor.model.folder import Model, load_model
+from pathsegmentor.model.folder import CONFIG, WEIGHTS, Model, load_model
+from pathsegmentor.model.foreign import shown
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
@@ -36,13 +37,17 @@ def find_folder(name: str) -> tuple[str, Path]:
         return name, inside[name]
     folder = Path(name)
     try:
+        if not name.strip():
+            raise BadModel(f"no model is named; bundled: {', '.join(inside) or 'none'}; or give a model folder")
         if folder.is_dir():
             return folder.resolve().name, folder
+        if folder.is_file():
+            raise BadModel(f"{name} is a file; a model is a folder with {CONFIG}, {WEIGHTS} and more")
         if _HUB_ID.fullmatch(name) and not folder.exists():
             return name, _from_hub(name)
     except (OSError, ValueError) as error:  # a name that no file can have
-        raise BadModel(f"unknown model '{name[:80]}': {getattr(error, 'strerror', None) or error}") from error
-    raise BadModel(f"unknown model '{name}'; bundled: {', '.join(inside) or 'none'}; or give a model folder")
+        raise BadModel(f"unknown model {shown(name)}: {getattr(error, 'strerror', None) or error}") from error
+    raise BadModel(f"unknown model {shown(name)}; bundled: {', '.join(inside) or 'none'}; or give a model folder")
 
 
 def check_device(device: str) -> None:

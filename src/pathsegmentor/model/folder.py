@@ -8,21 +8,31 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from torch import Tensor
 
 from pathsegmentor.atomic import whole_file
-from pathsegmentor.errors import BadModel
+from pathsegmentor.errors import BadInput, BadModel
 from pathsegmentor.model.config import ModelConfig
+from pathsegmentor.model.foreign import check_bytes, foreign, read_json, shown
 from pathsegmentor.model.network import PathSegmentorNet
-from pathsegmentor.vocabulary import Vocabulary
+from pathsegmentor.model.tokenizer import MOST_TOKENIZER_BYTES, read_tokenizer, tokenize
+from pathsegmentor.model.weights import (
+    check_fit,
+    expected,
+    header,
+    load_weights,
+    most_bytes,
+    read_weights,
+    write_tensors,
+)
+from pathsegmentor.vocabulary import Label, Vocabulary
 
 CONFIG, WEIGHTS, TOKENIZER, VOCABULARY = (
     "config.json",
@@ -32,6 +42,13 @@ CONFIG, WEIGHTS, TOKENIZER, VOCABULARY = (
 )
 CARD, UNUSED, SUMS = "README.md", "unused.safetensors", "SHA256SUMS"
 REQUIRED = (CONFIG, WEIGHTS, TOKENIZER, VOCABULARY)
+# More is no model: a file is measured before it is read.
+MOST_BYTES = {SUMS: 100_000, CONFIG: 1_000_000, VOCABULARY: 4_000_000, TOKENIZER: MOST_TOKENIZER_BYTES}
+MOST_WEIGHTS_BYTES = 32_000_000_000
+MOST_LABELS, MOST_LABEL_BYTES = 10_000, 120
+
+# As sha256sum writes it; a name is one of this folder, never a path.
+_SUM = re.compile(r"([0-9a-f]{64}) [ *]([^/\\\x00-\x1f]+)")
 
 
 @dataclass(frozen=True)
@@ -48,17 +65,7 @@ class Model:
 
     def tokenize(self, prompts: list[str]) -> tuple[Tensor, Tensor]:
         """Token ids and boolean mask of real tokens, both (N, T) with T the longest prompt's length."""
-        return tokenize(self.tokenizer, prompts, self.config.text.context, self.net.logit_scale.device)
-
-
-def tokenize(tokenizer: Tokenizer, prompts: list[str], context: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Ids and mask (N, T); longer prompts are cut at ``context`` and keep their end token."""
-    encoded = [e.ids for e in tokenizer.encode_batch([p.lower() for p in prompts])]
-    encoded = [ids if len(ids) <= context else [*ids[: context - 1], ids[-1]] for ids in encoded]
-    longest = max(map(len, encoded))
-    ids = torch.tensor([row + [row[-1]] * (longest - len(row)) for row in encoded], device=device)
-    lengths = torch.tensor([len(row) for row in encoded], device=device)
-    return ids, torch.arange(longest, device=device) < lengths[:, None]
+        return tokenize(self.tokenizer, prompts, self.config.text, self.net.logit_scale.device)
 
 
 def sha256_of(path: Path) -> str:
@@ -80,79 +87,111 @@ def write_sums(folder: Path) -> None:
 
 def check_sums(folder: Path) -> dict[str, str]:
     """Hashes by file name, after checking each; raises ``BadModel`` for a missing or altered file."""
+    sums = read_sums(folder)
+    for name in sums:
+        check_file(folder, name, sums)
+    return sums
+
+
+def read_sums(folder: Path) -> dict[str, str]:
+    """What ``SHA256SUMS`` says, by file name; every part of a model is in it and there."""
     if not folder.is_dir():
         raise BadModel(f"{folder} is not a model folder")
-    sums = folder / SUMS
-    if not sums.is_file():
+    path = folder / SUMS
+    if not path.is_file():
         raise BadModel(f"{folder} has no {SUMS}; a model folder lists the hashes of its files there")
-    try:
-        return _checked(folder, sums.read_text(encoding="utf-8", errors="replace").splitlines())
-    except OSError as error:
-        raise BadModel(f"{folder} cannot be read: {error.strerror or error}") from error
-
-
-def _checked(folder: Path, lines: list[str]) -> dict[str, str]:
+    with foreign(f"{path} cannot be read"):
+        check_bytes(path, MOST_BYTES[SUMS])
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     known: dict[str, str] = {}
     for line in lines:
-        digest, _, name = line.partition("  ")
-        if not name or Path(name).name != name:
-            raise BadModel(f"{folder / SUMS}: '{line[:80]}' is no line of the form 'HASH  FILE'")
-        known[name] = digest
-    for name in (*REQUIRED, *(n for n in known if n not in REQUIRED)):
-        path = folder / name
-        if not path.is_file() or name not in known:
-            raise BadModel(f"{folder}: {name} is missing; get the model again")
-        if sha256_of(path) != known[name]:
-            raise BadModel(f"{path} is damaged: its SHA-256 is not the one in {SUMS}; get the model again")
+        found = _SUM.fullmatch(line)
+        if not found or found[2] in (".", ".."):
+            raise BadModel(f"{path}: {shown(line)} is no line of the form 'HASH  FILE'")
+        if known.setdefault(found[2], found[1]) != found[1]:
+            raise BadModel(f"{path} has two hashes of {found[2]}")
+    for name in (*REQUIRED, *known):
+        with foreign(f"{folder / name} cannot be read"):
+            if name not in known or not (folder / name).is_file():
+                raise BadModel(f"{folder}: {name} is missing; get the model again")
     return known
 
 
+def check_file(folder: Path, name: str, sums: dict[str, str]) -> None:
+    """Raise ``BadModel`` unless a file has the hash that was promised."""
+    path = folder / name
+    with foreign(f"{path} cannot be read"):
+        check_bytes(path, MOST_BYTES.get(name, MOST_WEIGHTS_BYTES))
+        if sha256_of(path) != sums[name]:
+            raise BadModel(f"{path} is damaged: its SHA-256 is not the one in {SUMS}; get the model again")
+
+
 def load_model(folder: Path, name: str | None = None, device: str = "cpu") -> Model:
-    """Read a model folder, checking every hash; raises ``BadModel`` in words."""
-    hashes = check_sums(folder)
-    config = ModelConfig.from_dict(_json(folder / CONFIG))
+    """Read a model folder, checking every hash and every size; raises ``BadModel`` in words.
+
+    What is small is checked first: weights are hashed if they are no larger than the config's network, which is built
+    only once their header fits it.
+    """
+    sums = read_sums(folder)
+    for part in (CONFIG, VOCABULARY, TOKENIZER):
+        check_file(folder, part, sums)
+    config = read_config(folder)
     vocabulary = read_vocabulary(folder)
+    tokenizer = read_tokenizer(folder / TOKENIZER)
+    check_words(tokenizer, vocabulary, config, folder / TOKENIZER)
+    weights, own = folder / WEIGHTS, expected(config, folder / CONFIG)
+    check_bytes(weights, most_bytes(own))
+    for part in sums:
+        if part not in (CONFIG, VOCABULARY, TOKENIZER):
+            check_file(folder, part, sums)
+    check_fit(own, header(weights), f"{weights} does not fit {CONFIG}")
     net = PathSegmentorNet(config)
-    load_weights(net, read_weights(folder / WEIGHTS))
-    try:
-        tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
-    except Exception as error:  # the library raises bare Exception
-        raise BadModel(f"{folder / TOKENIZER} is no tokenizer: {error}") from error
+    load_weights(net, read_weights(weights))
     # Channels last: the fastest layout that needs no further package (benchmarks/nano_speed.py).
     net.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     net.eval().requires_grad_(False)
-    return Model(name or folder.name, folder, config, net, tokenizer, vocabulary, hashes[WEIGHTS])
+    return Model(name or folder.name, folder, config, net, tokenizer, vocabulary, sums[WEIGHTS])
+
+
+def read_config(folder: Path) -> ModelConfig:
+    """Sizes and settings of a model folder; raises ``BadModel`` with the file and the field."""
+    path = folder / CONFIG
+    values = read_json(path, MOST_BYTES[CONFIG])
+    try:
+        return ModelConfig.from_dict(values)
+    except BadModel as error:
+        raise BadModel(f"{path}: {error}") from error
 
 
 def read_vocabulary(folder: Path) -> Vocabulary:
-    """The labels a model folder knows; raises ``BadModel`` if it has none."""
-    labels = _json(folder / VOCABULARY)
-    if not isinstance(labels, list) or not labels or not all(isinstance(x, str) for x in labels):
-        raise BadModel(f"{folder / VOCABULARY} is not a list of label ids")
+    """The labels a model folder knows; raises ``BadModel`` for none, for two that are one, and for what is no label."""
+    path = folder / VOCABULARY
+    labels = read_json(path, MOST_BYTES[VOCABULARY])
+    if not isinstance(labels, list) or not labels:
+        raise BadModel(f"{path} is not a list of label ids")
+    if len(labels) > MOST_LABELS:
+        raise BadModel(f"{path} lists {len(labels):,} labels, more than {MOST_LABELS:,}")
+    files: dict[str, object] = {}
+    for text in labels:
+        if not (isinstance(text, str) and text.isprintable() and len(text.encode()) <= MOST_LABEL_BYTES):
+            raise BadModel(f"{path}: {shown(text)} is no label id of at most {MOST_LABEL_BYTES} printed characters")
+        try:
+            # Masks are written under the label's name; a name that differs in form alone is the same file to some.
+            file = Label.from_id(unicodedata.normalize("NFC", text)).file_name
+        except BadInput as error:
+            raise BadModel(f"{path}: {error}") from error
+        if file in files:
+            raise BadModel(f"{path}: {shown(text)} and {shown(files[file])} are one label, or one file name")
+        files[file] = text
     return Vocabulary.from_ids(labels)
 
 
-def read_weights(path: Path) -> dict[str, Tensor]:
-    """Tensors of a safetensors file, half precision widened to float32."""
+def check_words(tokenizer: Tokenizer, vocabulary: Vocabulary, config: ModelConfig, path: Path) -> None:
+    """Raise ``BadModel`` unless the tokenizer reads the prompts of all labels as tokens that the text tower has."""
     try:
-        return {k: v.float() if v.is_floating_point() else v for k, v in load_file(path).items()}
-    except (SafetensorError, OSError) as error:
-        raise BadModel(f"{path} cannot be read: {error}") from error
-
-
-def load_weights(net: PathSegmentorNet, state: dict[str, Tensor]) -> None:
-    """Load with nothing missing, unexpected or of another shape; all of them are listed otherwise."""
-    own = net.state_dict()
-    problems = [f"missing {name}" for name in own if name not in state]
-    problems += [f"unexpected {name}" for name in state if name not in own]
-    problems += [
-        f"{name} is {tuple(state[name].shape)}, expected {tuple(tensor.shape)}"
-        for name, tensor in own.items()
-        if name in state and state[name].shape != tensor.shape
-    ]
-    if problems:
-        raise BadModel(f"the weights do not fit the config: {'; '.join(problems[:5])} ({len(problems)} in all)")
-    net.load_state_dict(state)
+        tokenize(tokenizer, [label.prompt for label in vocabulary], config.text, torch.device("cpu"))
+    except BadModel as error:
+        raise BadModel(f"{path}: {error}") from error
 
 
 def save_model(
@@ -166,11 +205,9 @@ def save_model(
 ) -> None:
     """Write a whole model folder; ``half`` stores the weights in 16 bit."""
     folder.mkdir(parents=True, exist_ok=True)
-    tensors = {
-        k: (v.half() if half and v.is_floating_point() else v).detach().cpu().contiguous() for k, v in state.items()
-    }
+    tensors = {k: v.half() if half and v.is_floating_point() else v for k, v in state.items()}
     with whole_file(folder / WEIGHTS) as beside:
-        save_file(tensors, beside)
+        write_tensors(tensors, beside)
     texts = {
         CONFIG: json.dumps(config.to_dict(), indent=1) + "\n",
         VOCABULARY: json.dumps(labels, indent=1) + "\n",
@@ -181,10 +218,3 @@ def save_model(
         with whole_file(folder / name) as beside:
             beside.write_text(text, encoding="utf-8")
     write_sums(folder)
-
-
-def _json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise BadModel(f"{path} cannot be read: {error}") from error

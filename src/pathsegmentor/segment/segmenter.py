@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from pathsegmentor import __version__
-from pathsegmentor.errors import BadInput
+from pathsegmentor.errors import BadInput, BadModel
 from pathsegmentor.imaging import (
     SMALLEST_SIDE,
     Blender,
@@ -217,10 +217,14 @@ class Segmenter:
         padded = (_whole(tile.height), _whole(tile.width))
         logits = F.interpolate(answer.logits, size=padded, mode="bilinear", align_corners=False)
         maps = logits[0, :, : tile.height, : tile.width].sigmoid().cpu().numpy()
-        if answer.presence is None:
-            # Without a presence head the surest pixel is all the network says about presence.
-            return maps, maps.reshape(len(maps), -1).max(axis=1).astype(np.float64)
-        return maps, answer.presence[0].sigmoid().cpu().double().numpy()
+        # Without a presence head the surest pixel is all the network says about presence.
+        seen = (
+            maps.reshape(len(maps), -1).max(axis=1) if answer.presence is None else answer.presence[0].sigmoid().cpu()
+        )
+        presence = np.asarray(seen, np.float64)
+        if not (np.isfinite(maps).all() and np.isfinite(presence).all()):
+            raise BadModel(f"model {self.model.name} gives probabilities that are no numbers; its weights are unfit")
+        return maps, presence
 
     def _tiles(self, encoded: EncodedImage, mpp: float, size: tuple[int, int]) -> Iterator[tuple[Tile, ImageMemory]]:
         """Encoded tiles of the image at a scale, from memory where they were kept."""

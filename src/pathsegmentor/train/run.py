@@ -14,7 +14,8 @@ from torch import Tensor
 from pathsegmentor.data.manifest import MANIFEST
 from pathsegmentor.data.pathseg import Entry, PathSeg
 from pathsegmentor.errors import BadInput
-from pathsegmentor.model.folder import sha256_of, tokenize
+from pathsegmentor.model.folder import sha256_of
+from pathsegmentor.model.tokenizer import tokenize
 from pathsegmentor.train.batches import Batch, Sampler
 from pathsegmentor.train.config import TrainConfig
 from pathsegmentor.train.criterion import Criterion, Targets
@@ -135,7 +136,7 @@ def words_of(material: Material, labels: Tensor, device: torch.device) -> Words:
     """Token ids of label indices (B, P); each label is read once."""
     asked, which = labels.unique(return_inverse=True)
     prompts = [Label.from_id(material.start.labels[i]).prompt for i in asked.tolist()]
-    ids, real = tokenize(material.start.tokenizer, prompts, material.config.model.text.context, device)
+    ids, real = tokenize(material.start.tokenizer, prompts, material.config.model.text, device)
     return Words(ids, real, which.to(device))
 
 

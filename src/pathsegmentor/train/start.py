@@ -11,9 +11,9 @@ from tokenizers import Tokenizer
 from pathsegmentor.errors import BadInput, BadModel
 from pathsegmentor.model.config import ModelConfig
 from pathsegmentor.model.find import find_model
-from pathsegmentor.model.folder import load_weights
 from pathsegmentor.model.lite import LiteTower
 from pathsegmentor.model.network import PathSegmentorNet
+from pathsegmentor.model.weights import load_weights
 from pathsegmentor.train.words import prompt_tokenizer
 from pathsegmentor.vocabulary import Label, Vocabulary
 
