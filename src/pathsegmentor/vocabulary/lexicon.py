@@ -83,7 +83,10 @@ class Lexicon:
                 regions["".join(key)] = region
                 phrases |= {key: (("".join(key),), "")} if len(key) > 1 else {}
             key = self._key(label.object_type)
-            if any(self.small.get(stem) in ("join", "list", "negation", "relation") for stem in key):
+            kinds = {self.kind(word) for word in self._merge(label.object_type, self._tokens(label.object_type), {})}
+            if "negation" in kinds:
+                phrases.setdefault(key, ((" ".join(key),), ""))  # "non tumor" is a thing of its own
+            elif kinds & {"join", "list", "relation"}:
                 phrases.setdefault(key, (tuple(stem for stem in key if stem not in self.small), ""))
         larger = replace(self, phrases=phrases, regions=regions)
         texts = [text for label in labels for text in larger.ways_to_say(label)]
@@ -141,7 +144,9 @@ class Lexicon:
     def speller(self) -> Speller:
         """Corrects slips towards words that mean something; a slip in a small word is not guessed at."""
         keys = {stem for key, (stems, _) in self.phrases.items() if not set(stems) & set(self.small) for stem in key}
-        words = {*self.regions, *self.structures, *self.objects, *self.everyday, *keys, *self.spelling} - set(self.small)
+        words = {*self.regions, *self.structures, *self.objects, *self.everyday, *keys, *self.spelling} - set(
+            self.small
+        )
         return Speller({word: self._stem(word) for word in words}, self.terms - words, self.ordinary - words)
 
     def _tokens(self, text: str) -> list[tuple[str, int, int]]:

@@ -61,7 +61,7 @@ class Lookup:
         if len(blanks_apart) > LONGEST:
             raise BadPrompt(f"the prompt has {len(blanks_apart)} characters; {LONGEST} are the most")
         plain = cleaned(blanks_apart)
-        if not plain:
+        if not blanks_apart:
             raise BadPrompt("the prompt is empty; say what to segment, for instance 'glands in colon'")
         exact = self._exact.get(_flat(plain))
         if exact is not None:

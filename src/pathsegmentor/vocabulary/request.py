@@ -85,7 +85,7 @@ class _Reader:
             after, next_relating, rest = _first_relating(rest, self._lexicon)
             place = tuple(after)
             loose = self._lexicon.kind(relating) == "loose"
-            if loose and not self._is_place(place) and self._is_one(thing, relating, place):
+            if loose and not self._is_place(place) and self._is_one(how, thing, relating, place):
                 thing += place
             elif loose and (self._is_place(place) or not place):
                 where += place
@@ -98,10 +98,10 @@ class _Reader:
             relating = next_relating
         return _Piece(how, thing, (where,) if where else ())
 
-    def _is_one(self, thing: Words, relating: Word, place: Words) -> bool:
+    def _is_one(self, how: str, thing: Words, relating: Word, place: Words) -> bool:
         """Whether a loose word relates no two things: "look for glands", "nuclei of lymphocytes", "cancer of skin"."""
         if not self._has_thing(thing):
-            return True
+            return not (how and thing)  # ", colon in glands" is about what stands before the comma
         if relating.stems != ("of",):
             return False
         adjectives = all(self._lexicon.is_adjective(w) for w in place)
@@ -116,7 +116,8 @@ class _Reader:
             how = relating.stems[0] in entry["how"]
             if how and what and whom and what <= set(entry["what"]) and whom <= set(entry["whom"]):
                 said = " ".join(w.said for w in (*thing, relating, *place) if w not in organs)
-                return (Word(said, tuple(entry["means"][0].split()), tuple(what | whom)), *organs)
+                meaning = (Word(said, tuple(entry["means"][0].split()), tuple(what | whom)), *organs)
+                return meaning if self._known(meaning) else None
         return None
 
     def spread_organs(self, pieces: list[_Piece]) -> tuple[list[_Piece], tuple[Words, ...]]:
@@ -130,7 +131,7 @@ class _Reader:
                 done.append(piece)
             elif piece.joined and done and done[-1].where:
                 done[-1] = replace(done[-1], where=(*done[-1].where, piece.words))
-            elif following and following.joined == "and" and self._organs(following.words):
+            elif piece.joined != "," and following and following.joined == "and" and self._organs(following.words):
                 noun = tuple(w for w in following.words if self._kind(w) != "organ")
                 done.append(_Piece(piece.joined, (*piece.words, *noun), following.where))
             else:
@@ -158,7 +159,7 @@ class _Reader:
         return self._share_noun_before(done)
 
     def _share_noun_before(self, pieces: list[_Piece]) -> list[_Piece]:
-        """"Glands, malignant and benign" are malignant glands and benign glands."""
+        """Malignant glands and benign glands: "glands, malignant and benign"."""
         done: list[_Piece] = []
         absorbed: list[_Piece] = []
         head: _Piece | None = None
@@ -225,7 +226,7 @@ class _Reader:
         return bool(piece.words) and all(self._lexicon.is_adjective(w) for w in piece.words) and not piece.where
 
     def _is_adjunct(self, piece: _Piece, noun: Words, bare: bool) -> bool:
-        """"Tumor and inflammatory cells": a noun that stands before another one as adjectives do."""
+        """Whether a noun stands before another one as adjectives do: "tumor and inflammatory cells"."""
         words = [w.said.lower() for w in piece.words if self._kind(w) != "organ"]
         heads = [w for w in noun if self._kind(w) == "structure"]
         return len(words) == 1 and words[0] in self._lexicon.adjuncts and bool(heads) and not bare

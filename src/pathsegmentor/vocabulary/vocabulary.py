@@ -77,8 +77,7 @@ class Vocabulary:
         notes += [f"no label for: {', '.join(part.no_label)}"] if part.no_label else []
         why = (f" ({_shown('; '.join(notes))})" if notes else "") + (f"; {part.why}" if part.why else "")
         return BadPrompt(
-            f"{which} {said}{why}; nearest: {', '.join(near)};"
-            f" all {len(self)} labels: pathsegmentor prompts{limit}",
+            f"{which} {said}{why}; nearest: {', '.join(near)}; all {len(self)} labels: pathsegmentor prompts{limit}",
             near,
         )
 
