@@ -47,13 +47,7 @@ class Lookup:
         self._lexicon: Lexicon = read_lexicon().for_labels(labels)
         self._exact = {_flat(form): label for label in labels for form in _exact_forms(label)}
         self._plain = {label.id: self._lexicon.plain(label.object_type) for label in labels}
-        self._phrases = {
-            label.id: [
-                _Phrase(frozenset(self._lexicon.stems(text)), i == 0)
-                for i, text in enumerate(self._lexicon.ways_to_say(label))
-            ]
-            for label in labels
-        }
+        self._phrases = {label.id: self._phrases_of(label) for label in labels}
 
     def __call__(self, words: str) -> Query:
         """Read the words; see ``Vocabulary.look_up``."""
@@ -75,6 +69,12 @@ class Lookup:
         if len(request.parts) == 1:
             return Query(words, (self._part(words, sum(request.parts[0], ())),))
         return Query(words, tuple(self._part(_told(*part), sum(part, ())) for part in request.parts))
+
+    def _phrases_of(self, label: Label) -> list[_Phrase]:
+        """Of a label for "necrosis or debris" each of the two is its own wording."""
+        own = {label.object_type.lower(), *label.object_type.lower().split(" or ")}
+        texts = dict.fromkeys([*self._lexicon.ways_to_say(label), *own])
+        return [_Phrase(frozenset(self._lexicon.stems(text)), text in own) for text in texts]
 
     def _is_known(self, words: Sequence[Word]) -> bool:
         return bool(self._meant(read_words(words, self._lexicon)))

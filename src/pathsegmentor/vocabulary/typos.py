@@ -50,7 +50,7 @@ _ENDINGS = tuple(
     )
 )
 _PREFIXES = re.compile(
-    "micro|macro|mega|hyper|hypo|endo|ecto|exo|meso|epi|peri|para|intra|inter|extra|poly|oligo|mono|neuro|nephro"
+    "micro|macro|mega|hyper|hypo|endo|ecto|exo|meso|epi|peri|para|intra|inter|extra|neo|poly|oligo|mono|neuro|nephro"
     "|fibro|leio|rhabdo|angio|lympho|leuko|histo|hemo|hepato"
 )
 
