@@ -185,6 +185,12 @@ def test_labels_of_other_sets_that_hold_small_words_stay_whole(kind: str) -> Non
     assert meant("tumor of the inner ear", others)[0][1] == "inner ear-tissue-tumor"
 
 
+def test_a_label_without_words_is_only_meant_by_its_name() -> None:
+    others = Vocabulary.from_ids(["colon-tissue-§§", "colon-tissue-other", "§-cell-gland"])
+    assert others.look_up("tissue in colon").status == others.look_up("nuclei").status == "unknown"
+    assert others.resolve("colon-tissue-§§").label.id == "colon-tissue-§§"
+
+
 def test_a_denied_label_is_not_reached_by_what_it_denies() -> None:
     others = Vocabulary.from_ids(["colon-tissue-non tumor"])
     assert others.look_up("tumor in colon").status == "unknown"

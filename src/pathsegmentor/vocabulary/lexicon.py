@@ -144,10 +144,9 @@ class Lexicon:
     def speller(self) -> Speller:
         """Corrects slips towards words that mean something; a slip in a small word is not guessed at."""
         keys = {stem for key, (stems, _) in self.phrases.items() if not set(stems) & set(self.small) for stem in key}
-        words = {*self.regions, *self.structures, *self.objects, *self.everyday, *keys, *self.spelling} - set(
-            self.small
-        )
-        return Speller({word: self._stem(word) for word in words}, self.terms - words, self.ordinary - words)
+        words = {*self.regions, *self.structures, *self.objects, *self.everyday, *keys, *self.spelling}
+        known = {word: self._stem(word) for word in words if word not in self.small}
+        return Speller(known, self.terms - words, self.ordinary - words)
 
     def _tokens(self, text: str) -> list[tuple[str, int, int]]:
         """Stem, start and end of every word."""

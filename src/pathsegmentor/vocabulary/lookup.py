@@ -74,7 +74,8 @@ class Lookup:
         """Of a label for "necrosis or debris" each of the two is its own wording."""
         own = {label.object_type.lower(), *label.object_type.lower().split(" or ")}
         texts = dict.fromkeys([*self._lexicon.ways_to_say(label), *own])
-        return [_Phrase(frozenset(self._lexicon.stems(text)), text in own) for text in texts]
+        phrases = (_Phrase(frozenset(self._lexicon.stems(text)), text in own) for text in texts)
+        return [phrase for phrase in phrases if phrase.words]
 
     def _is_known(self, words: Sequence[Word]) -> bool:
         return bool(self._meant(read_words(words, self._lexicon)))
