@@ -119,7 +119,7 @@ def test_prompts_lists_and_searches(here: Command) -> None:
     assert len(here("prompts", "--json").json) == 160
     limited = here("prompts", "--model", "nano", "--json").json
     assert {"label": "colon-tissue-gland", "prompt": "tissue-level gland in colon pathology"} in limited
-    answer = here("prompts", "tumour", "in", "breast", "--json").json
+    answer = here("prompts", "tumour in breast", "--json").json
     assert answer["status"] == "ambiguous" and answer["candidates"][0]["reason"]
 
 

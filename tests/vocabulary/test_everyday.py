@@ -62,6 +62,7 @@ def test_words_of_several_meanings_list_them_with_reasons(words: str) -> None:
     assert query.status == "ambiguous" and len(query.candidates) >= 2
     assert all(candidate.reason for candidate in query.candidates)
     assert f"could also mean {query.candidates[1].label.id}" in NANO.resolve(words).reason
+    assert "to choose" in NANO.resolve(words).reason
 
 
 OUTSIDE = [

@@ -75,14 +75,17 @@ def segment(
 
 @app.command()
 def prompts(
-    words: Annotated[list[str] | None, typer.Argument(help="Words to look up; none lists all labels.")] = None,
+    phrases: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="PHRASE...", help="To look up, each in quotes; none lists all labels."),
+    ] = None,
     model: Annotated[str | None, typer.Option("--model", help="Only what this model knows.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Show the labels, or what words are understood as."""
     from pathsegmentor.cli.prompts import run
 
-    run(words, model, as_json)
+    run(phrases, model, as_json)
 
 
 @models_app.callback(invoke_without_command=True)

@@ -9,6 +9,7 @@ from typing import Any
 import typer
 
 from pathsegmentor.cli.places import json_file, keep_apart
+from pathsegmentor.cli.plain import plain
 from pathsegmentor.cli.progress import bar
 from pathsegmentor.cli.tell import tell_json, tell_table
 from pathsegmentor.errors import BadInput
@@ -103,7 +104,7 @@ def tell_built(report: dict[str, Any], names: set[str], out: Path, as_json: bool
         ]
         tell_table(str(out), ("source", "images#", "masks#", "without label#", "left out#"), rows)
         for line in left[:SHOWN]:
-            print(f"left out: {line}")
+            print(f"left out: {plain(line)}")
         if len(left) > SHOWN:
             print(f"... and {len(left) - SHOWN} more in {out / 'report.json'}")
     if left:
@@ -174,7 +175,7 @@ def check(folder: Path, workers: int, out: Path | None, as_json: bool) -> None:
         for kind, times in found["counts"].items():
             lines = [finding["what"] for finding in found["findings"] if finding["kind"] == kind]
             for line in lines[:SHOWN_OF_A_KIND]:
-                print(f"{kind}: {line}")
+                print(f"{kind}: {plain(line)}")
             if times > SHOWN_OF_A_KIND:
                 print(f"{kind}: ... and {times - SHOWN_OF_A_KIND} more; all of them with --json or --out FILE")
     if found["findings"]:

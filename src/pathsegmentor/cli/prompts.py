@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pathsegmentor.cli.tell import tell_json, tell_table
-from pathsegmentor.vocabulary import Query, Vocabulary
+from pathsegmentor.vocabulary import Candidate, Part, Query, Vocabulary
 
 
-def run(words: list[str] | None, model: str | None, as_json: bool) -> None:
-    """List the labels or look the words up, in the paper's vocabulary or a model's."""
+def run(phrases: list[str] | None, model: str | None, as_json: bool) -> None:
+    """List the labels or look each phrase up, in the paper's vocabulary or a model's."""
     vocabulary = Vocabulary.paper() if model is None else _of_model(model)
-    if words:
-        _tell_query(vocabulary.look_up(" ".join(words)), as_json)
-    else:
+    if not phrases:
         _tell_labels(vocabulary, as_json)
+        return
+    queries = [vocabulary.look_up(words) for words in phrases]
+    if as_json:
+        documents = [_query(query) for query in queries]
+        tell_json(documents[0] if len(documents) == 1 else documents)
+        return
+    for query in queries:
+        _tell_query(query)
 
 
 def _of_model(name: str) -> Vocabulary:
@@ -31,20 +39,41 @@ def _tell_labels(vocabulary: Vocabulary, as_json: bool) -> None:
         tell_table(f"{len(rows)} labels", ("label", "prompt"), rows)
 
 
-def _tell_query(query: Query, as_json: bool) -> None:
-    if as_json:
-        candidates = [{"label": c.label.id, "score": c.score, "reason": c.reason} for c in query.candidates]
-        tell_json(
-            {
-                "words": query.words,
-                "status": query.status,
-                "candidates": candidates,
-                "not_understood": list(query.not_understood),
-            }
-        )
-        return
-    title = f"'{query.words}': {query.status}"
-    if query.status == "unknown":
-        title += "; nearest labels"
-    rows = [(c.label.id, f"{c.score:.2f}", c.reason) for c in query.candidates[:8]]
-    tell_table(title, ("label", "score#", "reason"), rows)
+def _query(query: Query) -> dict[str, Any]:
+    return {
+        "words": query.words,
+        "status": query.status,
+        "candidates": [_candidate(c) for c in query.candidates],
+        "not_understood": list(query.not_understood),
+        "parts": [_part(part) for part in query.parts],
+    }
+
+
+def _part(part: Part) -> dict[str, Any]:
+    return {
+        "words": part.words,
+        "status": part.status,
+        "understood": None if part.status == "unknown" else part.meant.reason,
+        "candidates": [_candidate(c) for c in part.candidates],
+        "not_understood": [*part.not_understood, *part.no_label],
+        "why": part.why,
+    }
+
+
+def _candidate(candidate: Candidate) -> dict[str, Any]:
+    return {"label": candidate.label.id, "score": candidate.score, "reason": candidate.reason}
+
+
+def _tell_query(query: Query) -> None:
+    """A table for each thing asked for; what was not understood stands in its title."""
+    for part in query.parts:
+        title = f"'{part.words}': {part.status}"
+        if len(query.parts) > 1:
+            title = f"of '{query.words}', {title}"
+        notes = [f"not understood: {', '.join(part.not_understood)}"] if part.not_understood else []
+        notes += [f"no label for: {', '.join(part.no_label)}"] if part.no_label else []
+        notes += [part.why] if part.why else []
+        if part.status == "unknown":
+            title = "; ".join([title, *notes, "nearest labels"])
+        rows = [(c.label.id, f"{c.score:.2f}", c.reason) for c in (part.meant, *part.candidates[1:8])]
+        tell_table(title, ("label", "score#", "reason"), rows)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pathsegmentor.cli.plain import plain
 from pathsegmentor.cli.progress import bar
 from pathsegmentor.cli.streams import speaking
 from pathsegmentor.cli.tell import tell_json, tell_table
@@ -87,6 +88,7 @@ def _tell(result: Result, folder: Path) -> None:
     tell_table(title, columns, rows)
     with speaking():
         for note in result.notes:
-            print(f"note: {note}")
-        print(f"encoded in {result.encode_seconds:.1f} s; results in {folder}/ (overlay.png, result.geojson, masks)")
+            print(f"note: {plain(note)}")
+        where = f"{plain(folder)}/ (overlay.png, result.geojson, masks)"
+        print(f"encoded in {result.encode_seconds:.1f} s; results in {where}")
         print("research use only")

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
+from pathsegmentor.cli.plain import plain
 from pathsegmentor.errors import BadInput
 
 
@@ -43,7 +44,7 @@ def speaking() -> Iterator[None]:
 def complain(text: str) -> None:
     """Say one line on stderr, if it can be said."""
     try:
-        print(f"pathsegmentor: {text}", file=sys.stderr, flush=True)
+        print(f"pathsegmentor: {plain(text)}", file=sys.stderr, flush=True)
     except OSError:
         _forget(sys.stderr)
 

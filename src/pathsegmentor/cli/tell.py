@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from pathsegmentor.cli.plain import plain
 from pathsegmentor.cli.streams import speaking
 
 
@@ -34,5 +35,5 @@ def tell_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[objec
 
 
 def _plain(value: object) -> Text:
-    """People's words as they are: square brackets are no markup, line ends no rows."""
-    return Text(" ".join(str(value).split()))
+    """People's words as they are: square brackets are no markup, line ends no rows, escape sequences no commands."""
+    return Text(plain(value))

@@ -106,25 +106,21 @@ class Segmenter:
         threshold: float | None = None,
         progress: Progress | None = None,
     ) -> Result:
-        """Answer all prompts; each is answered as if it had been asked alone.
+        """Answer all prompts, each as if it had been asked alone; one that asks for several things has as many answers.
 
         ``progress`` is called after each tile with the number of tiles done and of all; what it raises ends the work.
         Raises ``BadPrompt`` for words this model does not know, before anything is computed.
         """
         if encoded.weights_sha256 != self.model.weights_sha256:
             raise BadInput("the image was encoded by another model; call encode_image of this one")
-        asked = [prompts] if isinstance(prompts, str) else list(prompts)
         cut = self.threshold(threshold)
-        candidates = self.understand(asked)
+        candidates = self.understand(prompts)
         distinct = {c.label.id: c for c in candidates}
         found = {
             label: self._found(distinct[label], probability, presence, seconds, cut, encoded.mpp)
             for label, probability, presence, seconds in self.probabilities(encoded, list(distinct), progress)
         }
-        founds = tuple(
-            replace(found[candidate.label.id], prompt=words, reason=candidate.reason)
-            for words, candidate in zip(asked, candidates, strict=True)
-        )
+        founds = tuple(replace(found[c.label.id], prompt=c.words, reason=c.reason) for c in candidates)
         picture = encoded.picture
         return Result(
             image=picture.source,
@@ -143,11 +139,14 @@ class Segmenter:
         )
 
     def understand(self, prompts: str | Sequence[str]) -> list[Candidate]:
-        """The label each prompt means; raises ``BadPrompt`` for words this model does not know."""
+        """What the prompts mean, in order: one candidate per thing asked for, with its words.
+
+        Raises ``BadPrompt`` for words this model does not know.
+        """
         asked = [prompts] if isinstance(prompts, str) else list(prompts)
         if not asked:
             raise BadInput("no prompt given; say what to segment, for instance 'glands in colon'")
-        return [self.model.vocabulary.resolve(words, self.model.name) for words in asked]
+        return [meant for words in asked for meant in self.model.vocabulary.understand(words, self.model.name)]
 
     def threshold(self, asked: float | None = None) -> float:
         """The probability that counts as inside: the asked one, or the model's."""

@@ -37,6 +37,8 @@ class Label:
         parts = [part.strip() for part in text.split("-", 2)]
         if len(parts) != 3 or not all(parts):
             raise BadInput(f"'{text}' is no label; expected region-structure-object type")
+        if not text.isprintable():
+            raise BadInput(f"{text!r} is no label: it holds characters that cannot be shown")
         return cls(*parts)
 
     def __eq__(self, other: object) -> bool:

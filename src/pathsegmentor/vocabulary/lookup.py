@@ -1,21 +1,26 @@
 """From words to labels.
 
-Words are read into three parts: the organ, the structure (tissue, cell, nuclei) and the object. Every
-word must be explained by a label for that label to be meant; a word that nothing explains makes the
-phrase unknown. Synonyms live in ``synonyms.json``.
+Each thing asked for is read into three parts: the organ, the structure (tissue, cell, nuclei) and the object. Every
+word must be explained by a label for that label to be meant; a word that nothing explains makes the prompt unknown.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
 from pathsegmentor.errors import BadPrompt
 from pathsegmentor.vocabulary.label import Label
-from pathsegmentor.vocabulary.query import Candidate, Query
-from pathsegmentor.vocabulary.words import Lexicon, Reading, read_lexicon
+from pathsegmentor.vocabulary.lexicon import Lexicon, Word, cleaned, read_lexicon
+from pathsegmentor.vocabulary.query import Candidate, Part, Query
+from pathsegmentor.vocabulary.reading import Reading, read_words
+from pathsegmentor.vocabulary.request import Words, read_request
 
-LONGEST = 500
+LONGEST, MOST_WORDS = 500, 80
+# Of longer prompts only the beginning is compared with labels, to suggest the nearest.
+LONGEST_COMPARED = 80
+SUGGESTED, MEASURED = 5, 20
 # Candidates this close to the best are as likely meant; with organ and structure said, wording decides.
 TIE, TIE_IF_COMPLETE = 0.08, 0.02
 SYNONYM = 0.93
@@ -31,44 +36,72 @@ class _Phrase:
 
     words: frozenset[str]
     own: bool
-    text: str
 
 
 class Lookup:
-    """Looks words up among labels."""
+    """Looks words up among labels; ``masks`` says how many examples of a label there are, for ties."""
 
-    def __init__(self, labels: tuple[Label, ...]) -> None:
+    def __init__(self, labels: tuple[Label, ...], masks: Mapping[str, int]) -> None:
         self._labels = labels
-        self._lexicon: Lexicon = read_lexicon()
-        self._exact = {self._flat(form): label for label in labels for form in _exact_forms(label)}
+        self._masks = masks
+        self._lexicon: Lexicon = read_lexicon().for_labels(labels)
+        self._exact = {_flat(form): label for label in labels for form in _exact_forms(label)}
+        self._plain = {label.id: self._lexicon.plain(label.object_type) for label in labels}
         self._phrases = {label.id: self._phrases_of(label) for label in labels}
-        object_words = {w for phrases in self._phrases.values() for p in phrases for w in p.words}
-        self._lexicon = self._lexicon.with_objects(object_words)
 
     def __call__(self, words: str) -> Query:
         """Read the words; see ``Vocabulary.look_up``."""
-        plain = " ".join(words.split())
-        if not plain:
+        blanks_apart = " ".join(words.split())
+        if len(blanks_apart) > LONGEST:
+            raise BadPrompt(f"the prompt has {len(blanks_apart)} characters; {LONGEST} are the most")
+        plain = cleaned(blanks_apart)
+        if not blanks_apart:
             raise BadPrompt("the prompt is empty; say what to segment, for instance 'glands in colon'")
-        if len(plain) > LONGEST:
-            raise BadPrompt(f"the prompt has {len(plain)} characters; {LONGEST} are the most")
-        exact = self._exact.get(self._flat(plain))
+        exact = self._exact.get(_flat(plain))
         if exact is not None:
-            return Query(words, "found", (Candidate(exact, 1.0, "the label itself"),))
-        reading = self._lexicon.read(plain)
-        if reading.negated:
-            return self._unknown(words, plain, (reading.negated,), reading.regions)
-        if reading.unknown or not (reading.objects or reading.structures):
-            return self._unknown(words, plain, reading.unknown, reading.regions)
-        found = [c for label in self._labels if (c := self._candidate(label, reading)) is not None]
-        found = _nearest_organ(found, reading)
+            return Query(words, (Part(words, "found", (Candidate(exact, 1.0, "the label itself"),)),))
+        said = self._lexicon.words(plain)
+        if len(said) > MOST_WORDS:
+            raise BadPrompt(f"the prompt has {len(said)} words; {MOST_WORDS} are the most; use several prompts")
+        request = read_request(said, self._lexicon, self._is_known)
+        if request.why or not request.parts:
+            return Query(words, (self._unknown(words, said, request.not_understood, (), request.why),))
+        if len(request.parts) == 1:
+            return Query(words, (self._part(words, sum(request.parts[0], ())),))
+        return Query(words, tuple(self._part(_told(*part), sum(part, ())) for part in request.parts))
+
+    def _phrases_of(self, label: Label) -> list[_Phrase]:
+        """Of a label for "necrosis or debris" each of the two is its own wording."""
+        own = {label.object_type.lower(), *label.object_type.lower().split(" or ")}
+        texts = dict.fromkeys([*self._lexicon.ways_to_say(label), *own])
+        phrases = (_Phrase(frozenset(self._lexicon.stems(text)), text in own) for text in texts)
+        return [phrase for phrase in phrases if phrase.words]
+
+    def _is_known(self, words: Sequence[Word]) -> bool:
+        return bool(self._meant(read_words(words, self._lexicon)))
+
+    def _part(self, text: str, words: Words) -> Part:
+        reading = read_words(words, self._lexicon)
+        found = self._meant(reading)
         if not found:
-            return self._unknown(words, plain, (), reading.regions)
-        found.sort(key=lambda c: (-c.score, c.label.id))
+            return self._unknown(text, words, reading.unknown, reading.no_label, "")
+        found.sort(key=lambda c: self._order(c, reading))
         tie = TIE_IF_COMPLETE if reading.regions and reading.structures else TIE
-        close = len(found) > 1 and found[1].score >= found[0].score - tie
-        ambiguous = close or PART_SAID in found[0].reason
-        return Query(words, "ambiguous" if ambiguous else "found", tuple(found))
+        others = tuple(c.label for c in found[1:] if c.score >= found[0].score - tie)
+        sure = not others and PART_SAID not in found[0].reason
+        return Part(text, "found" if sure else "ambiguous", tuple(found), others)
+
+    def _meant(self, reading: Reading) -> list[Candidate]:
+        if reading.unknown or reading.no_label or not (reading.objects or reading.structures):
+            return []
+        found = [c for label in self._labels if (c := self._candidate(label, reading)) is not None]
+        return _nearest_organ(found, reading)
+
+    def _order(self, candidate: Candidate, reading: Reading) -> tuple[float, bool, bool, int]:
+        """Best first; of equals the label for any organ, one that names no organ itself, the one with most masks."""
+        label = candidate.label
+        names_organ = not reading.regions and label.region.lower() in label.object_type.lower()
+        return -candidate.score, not _any_organ(candidate), names_organ, -self._masks.get(label.id, 0)
 
     def _candidate(self, label: Label, reading: Reading) -> Candidate | None:
         """The label with its score if it explains every word, else None."""
@@ -91,35 +124,66 @@ class Lookup:
             covered = len(asked & needed) / len(needed) if needed else 1.0
             if covered < PARTLY or (not asked and not _says_all(phrase, reading)):
                 continue
-            candidate = _scored(label, phrase, covered, organs, structures, reading)
+            candidate = self._scored(label, phrase, covered, organs, structures, reading)
             if best is None or candidate.score > best.score:
                 best = candidate
         return best
 
-    def _phrases_of(self, label: Label) -> list[_Phrase]:
-        kind = label.object_type.lower()
-        texts = [kind, *self._lexicon.aliases_of(kind)]
-        return [_Phrase(frozenset(self._lexicon.stems(t)), i == 0, t) for i, t in enumerate(texts)]
+    def _scored(
+        self,
+        label: Label,
+        phrase: _Phrase,
+        covered: float,
+        organs: frozenset[str],
+        structures: frozenset[str],
+        reading: Reading,
+    ) -> Candidate:
+        score = 0.5 + 0.5 * covered
+        own = phrase.own and reading.plain <= self._plain[label.id]
+        reasons = ["its own words" if own else f"'{reading.said}' means {label.object_type.lower()}"]
+        if not phrase.own:
+            score *= SYNONYM
+        if covered < 1:
+            reasons.append(PART_SAID)
+        if structures and label.structure.lower() not in structures:
+            score *= OTHER_STRUCTURE
+            reasons.append(f"as {label.structure.lower()}, since no {min(structures)} label fits")
+        if organs and label.region.lower() not in organs:
+            score *= ANY_ORGAN
+            reasons.append(f"no label for {min(organs)}, so the one for any organ")
+        return Candidate(label, round(score, 4), "; ".join((*reasons, *reading.remarks)))
 
-    def _unknown(self, words: str, plain: str, not_understood: tuple[str, ...], regions: set[str]) -> Query:
+    def _unknown(
+        self, text: str, words: Sequence[Word], not_understood: Sequence[str], no_label: Sequence[str], why: str
+    ) -> Part:
         """The nearest labels as suggestions: those of the organ that was named, then by spelling."""
-        flat = self._flat(plain)
+        regions = read_words(words, self._lexicon).regions
+        matcher = SequenceMatcher(b=_flat(cleaned(text))[:LONGEST_COMPARED])
 
-        def closeness(label: Label) -> float:
-            forms = (label.object_type.lower(), f"{label.object_type} {label.region}".lower())
-            spelling = max(SequenceMatcher(None, flat, form).ratio() for form in forms)
-            return (spelling + (label.region.lower() in regions)) / 4
+        def closeness(label: Label, measure: Callable[[], float]) -> float:
+            spelling = 0.0
+            for form in (label.object_type.lower(), f"{label.object_type} {label.region}".lower()):
+                matcher.set_seq1(form)
+                spelling = max(spelling, measure())
+            return round((spelling + (label.region.lower() in regions)) / 4, 3)
 
-        near = sorted(self._labels, key=lambda label: (-closeness(label), label.id))[:5]
+        # The exact measure is slow, the quick one never lower: only labels near by that one can be the nearest.
+        near = sorted(self._labels, key=lambda label: (-closeness(label, matcher.quick_ratio), label.id))[:MEASURED]
+        scores = {label: closeness(label, matcher.ratio) for label in near}
+        near = sorted(near, key=lambda label: (-scores[label], label.id))[:SUGGESTED]
         candidates = tuple(
-            Candidate(x, round(closeness(x), 3), "same organ" if x.region.lower() in regions else "similar spelling")
-            for x in near
+            Candidate(x, scores[x], "same organ" if x.region.lower() in regions else "similar spelling") for x in near
         )
-        return Query(words, "unknown", candidates, not_understood)
+        return Part(text, "unknown", candidates, (), tuple(not_understood), tuple(no_label), why)
 
-    @staticmethod
-    def _flat(text: str) -> str:
-        return " ".join(text.lower().strip(" .\"'").split())
+
+def _told(words: Words, where: Words) -> str:
+    """A part in words of its own."""
+    return " in ".join(" ".join(word.said for word in side) for side in (words, where) if side)
+
+
+def _flat(text: str) -> str:
+    return " ".join(text.lower().strip(" .\"'").split())
 
 
 def _exact_forms(label: Label) -> tuple[str, ...]:
@@ -129,26 +193,6 @@ def _exact_forms(label: Label) -> tuple[str, ...]:
 def _says_all(phrase: _Phrase, reading: Reading) -> bool:
     """A phrase made of structure words only ("nuclei") is meant when just those were said."""
     return phrase.words <= reading.structure_words | reading.regions
-
-
-def _scored(
-    label: Label, phrase: _Phrase, covered: float, organs: set[str], structures: set[str], reading: Reading
-) -> Candidate:
-    score = 0.5 + 0.5 * covered
-    reasons = ["its own words" if phrase.own else f"'{phrase.text}' means {label.object_type.lower()}"]
-    if not phrase.own:
-        score *= SYNONYM
-    if covered < 1:
-        reasons.append(PART_SAID)
-    if structures and label.structure.lower() not in structures:
-        score *= OTHER_STRUCTURE
-        reasons.append(f"as {label.structure.lower()}, since no {min(structures)} label fits")
-    if organs and label.region.lower() not in organs:
-        score *= ANY_ORGAN
-        reasons.append(f"no label for {min(organs)}, so the one for any organ")
-    if reading.corrected:
-        reasons.append("read " + ", ".join(f"'{a}' as '{b}'" for a, b in reading.corrected))
-    return Candidate(label, round(score, 4), "; ".join(reasons))
 
 
 def _nearest_organ(found: list[Candidate], reading: Reading) -> list[Candidate]:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from functools import cached_property
 from importlib.resources import files
+from textwrap import shorten
 
 from pathsegmentor.errors import BadPrompt
 from pathsegmentor.vocabulary.label import Label
+from pathsegmentor.vocabulary.lexicon import cleaned
 from pathsegmentor.vocabulary.lookup import Lookup
 from pathsegmentor.vocabulary.query import Candidate, Query
+
+# Characters of a prompt that a message repeats.
+SHOWN = 120
 
 
 class Vocabulary:
@@ -23,9 +27,7 @@ class Vocabulary:
     @classmethod
     def paper(cls) -> Vocabulary:
         """The 160 labels of table 5, in its order."""
-        text = (files("pathsegmentor.vocabulary") / "labels.csv").read_text(encoding="utf-8")
-        rows = csv.DictReader(text.splitlines())
-        return cls(Label(row["region"], row["structure"], row["object_type"]) for row in rows)
+        return cls(label for label, _ in _paper_rows())
 
     @classmethod
     def from_ids(cls, ids: Iterable[str]) -> Vocabulary:
@@ -45,30 +47,52 @@ class Vocabulary:
         """What the words mean here; raises ``BadPrompt`` only for empty or endless ones."""
         return self._lookup(words)
 
-    def resolve(self, words: str, model: str | None = None) -> Candidate:
-        """The best candidate; its reason names a second one that is as likely meant.
+    def understand(self, words: str, model: str | None = None) -> tuple[Candidate, ...]:
+        """What is meant by each thing the words ask for, in order; the reasons name what else could be.
 
-        Raises ``BadPrompt`` with the nearest labels if the words are unknown; ``model`` is whose labels these
+        Raises ``BadPrompt`` with the nearest labels if any of it is not understood; ``model`` is whose labels these
         are, for the message.
         """
         query = self.look_up(words)
         if query.status == "unknown":
             raise self._refusal(query, model)
-        best, *others = query.candidates
-        if query.status == "ambiguous" and others:
-            return replace(best, reason=f"{best.reason}; could also mean {others[0].label.id}")
-        return best
+        return query.meant
+
+    def resolve(self, words: str, model: str | None = None) -> Candidate:
+        """The label of words that ask for one thing; raises ``BadPrompt`` like ``understand``, or if it is several."""
+        meant = self.understand(words, model)
+        if len(meant) > 1:
+            asked = ", ".join(f"'{candidate.words}'" for candidate in meant)
+            raise BadPrompt(f"'{_shown(words)}' asks for {len(meant)} things: {asked}; ask for one")
+        return meant[0]
 
     def _refusal(self, query: Query, model: str | None) -> BadPrompt:
-        near = [candidate.label.id for candidate in query.candidates[:3]]
-        why = f" (not understood: {', '.join(query.not_understood)})" if query.not_understood else ""
         known, limit = ("this vocabulary", "") if model is None else (f"model {model}", f" --model {model}")
+        part = next(part for part in query.parts if part.status == "unknown")
+        near = [candidate.label.id for candidate in part.candidates[:3]]
+        # A prompt of several things is refused as a whole: say which of them it was.
+        which = f"'{_shown(part.words)}'" + (f" (of '{_shown(query.words)}')" if len(query.parts) > 1 else "")
+        said = "was not understood" if part.why else f"names nothing {known} knows"
+        notes = [f"not understood: {', '.join(part.not_understood)}"] if part.not_understood else []
+        notes += [f"no label for: {', '.join(part.no_label)}"] if part.no_label else []
+        why = (f" ({_shown('; '.join(notes))})" if notes else "") + (f"; {part.why}" if part.why else "")
         return BadPrompt(
-            f"'{' '.join(query.words.split())}' names nothing {known} knows{why};"
-            f" nearest: {', '.join(near)}; all {len(self)} labels: pathsegmentor prompts{limit}",
+            f"{which} {said}{why}; nearest: {', '.join(near)}; all {len(self)} labels: pathsegmentor prompts{limit}",
             near,
         )
 
     @cached_property
     def _lookup(self) -> Lookup:
-        return Lookup(tuple(self))
+        return Lookup(tuple(self), {label.id: masks for label, masks in _paper_rows()})
+
+
+def _paper_rows() -> list[tuple[Label, int]]:
+    """The labels of table 5 and their numbers of masks."""
+    text = (files("pathsegmentor.vocabulary") / "labels.csv").read_text(encoding="utf-8")
+    rows = csv.DictReader(text.splitlines())
+    return [(Label(row["region"], row["structure"], row["object_type"]), int(row["masks"])) for row in rows]
+
+
+def _shown(words: str) -> str:
+    """Words on one line, the end of long ones left out."""
+    return shorten(cleaned(words), SHOWN, placeholder=" ...") if len(words) > SHOWN else cleaned(words)
