@@ -14,7 +14,7 @@ from pathsegmentor.data.layout import layout_items, read_item, read_layout, sour
 from pathsegmentor.data.manifest import read_rows
 from pathsegmentor.data.pathseg import PathSeg
 from pathsegmentor.data.record import Annotated, Item
-from pathsegmentor.data.sources import COPIES, FURTHER, NAMES, source
+from pathsegmentor.data.sources import COPIES, FURTHER, PAPER, source
 from pathsegmentor.errors import BadInput
 from tests.cli.conftest import Done, here  # noqa: F401
 from tests.data.made import picture, save, table
@@ -194,6 +194,6 @@ def test_an_empty_table_or_one_that_is_cut_is_told(tmp_path: Path, rows: list[li
 @pytest.mark.parametrize("path", sorted(COPIES.glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_description_that_is_shipped_can_be_used(path: Path) -> None:
     layout = read_layout(path)
-    assert layout.name == path.stem and layout.name in (*NAMES, *FURTHER)
+    assert layout.name == path.stem and layout.name in (*PAPER, *FURTHER)
     known = {*source(path.stem).labels, *source(path.stem).more}
     assert set(source_of(layout).labels) <= known or path.stem in FURTHER

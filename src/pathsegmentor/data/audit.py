@@ -21,7 +21,7 @@ import numpy as np
 
 from pathsegmentor.data import workers
 from pathsegmentor.data.alike import BITS, Hashes, distance, groups_of_copies, perceptual_hashes
-from pathsegmentor.data.build import SHARDS
+from pathsegmentor.data.finish import SHARDS
 from pathsegmentor.data.manifest import Row, read_rows
 from pathsegmentor.data.shards import Shards, decode_image, decode_mask, instances_of
 from pathsegmentor.errors import BadInput
