@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import gc
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from itertools import pairwise, starmap
 from pathlib import Path
@@ -139,9 +141,22 @@ def read_rows(folder: Path) -> list[Row]:
     names = [f.name for f in fields(Row)]
     table = _read(path, names, "run the command that built the set again")
     rows: list[Row] = []
-    for batch in table.to_batches(ROWS_IN_MEMORY):
-        rows += starmap(Row, zip(*(_values(batch.column(name)) for name in names), strict=True))
+    with _no_collection():
+        for batch in table.to_batches(ROWS_IN_MEMORY):
+            rows += starmap(Row, zip(*(_values(batch.column(name)) for name in names), strict=True))
     return rows
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Rows hold no cycles, and looking for some among hundreds of thousands of them takes as long as making them."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 def _values(column: Any) -> Iterable[Any]:

@@ -92,9 +92,8 @@ def _leave_out(draft: Draft, parts: Parts) -> None:
     for item, split in zip(draft.items, draft.splits, strict=True):
         others = parts.others(item.person, "test", draft.source) if split == "train" else []
         if others:
-            draft.problems.append(
-                f"{item.name}: left out of training, patient {item.person} is in the test part of {' and '.join(others)}"
-            )
+            where = f"the test part of {' and '.join(others)}"
+            draft.problems.append(f"{item.name}: left out of training, patient {item.person} is in {where}")
         else:
             kept.append((item, split))
     draft.items, draft.splits = [item for item, _ in kept], [split for _, split in kept]
