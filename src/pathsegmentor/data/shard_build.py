@@ -9,6 +9,7 @@ import hashlib
 import json
 import re
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,8 +83,7 @@ def build_shard(plan: ShardPlan) -> dict[str, Any]:
     rows: list[Row] = []
     left_out: list[str] = []
     empty = 0
-    with whole_file(plan.tar) as beside:
-        writer = ShardWriter(beside)
+    with whole_file(plan.tar) as beside, closing(ShardWriter(beside)) as writer:
         for number, item in enumerate(plan.items):
             try:
                 made, members = _make_item(plan, number)
@@ -95,7 +95,6 @@ def build_shard(plan: ShardPlan) -> dict[str, Any]:
                 writer.add(name, data)
             rows += made
             empty += not made
-        writer.close()
     write_rows(plan.part, rows)
     note = {
         "name": plan.name,
