@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -224,7 +225,7 @@ def licences(folder: Path, as_json: bool) -> None:
 
 def _parts_of(folder: Path) -> list[Path]:
     """All that a built data set consists of."""
-    from pathsegmentor.data.build import REPORT, SHARDS
+    from pathsegmentor.data.finish import REPORT, SHARDS
     from pathsegmentor.data.manifest import MANIFEST
 
     return [folder / name for name in (MANIFEST, SHARDS, REPORT, "shards", "parts")]

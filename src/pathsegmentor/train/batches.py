@@ -292,9 +292,7 @@ class Sampler:
 
         return fit(x, width), fit(y, height)
 
-    def _prompts(
-        self, item: Scaled, cut: dict[str, np.ndarray], doubt: bool, rng: np.random.Generator
-    ) -> list[str]:
+    def _prompts(self, item: Scaled, cut: dict[str, np.ndarray], doubt: bool, rng: np.random.Generator) -> list[str]:
         """P labels: mostly those present in the crop, the rest certainly absent ones; none if there are neither.
 
         With ``doubt`` something may lie where nothing is known, so only another organ's labels are absent for certain.
