@@ -20,7 +20,7 @@ from pathsegmentor.data.manifest import MANIFEST, Row, read_rows, write_rows
 from pathsegmentor.data.shards import Shards, ShardWriter, decode_mask, encode_image, encode_mask
 from pathsegmentor.data.sources import source_for
 from tests.cli.conftest import Done, here  # noqa: F401
-from tests.data.made import GLAND, instances, picture, save, table
+from tests.data.made import GLAND, glas, instances, picture, save, table
 
 SMALL = Path(__file__).parent / "small"
 Plan = dict[str, dict[str, Any]]
@@ -301,3 +301,38 @@ def test_several_faults_are_all_found_whatever_the_number_of_workers(
     assert [finding.kind for finding in found] == ["leak: same patient", "wrong scale", "missing or damaged"]
     again = audit(copy, jobs=2)
     assert [(finding.kind, finding.rows) for finding in again] == [(finding.kind, finding.rows) for finding in found]
+
+
+def test_what_is_so_at_the_source_is_told_and_no_failure(tmp_path: Path, here: Callable[..., Done]) -> None:  # noqa: F811
+    """GlaS: its official split has eleven patients in both parts, and it is stored as it is, at 20x."""
+    folder = glas(tmp_path / "glas")
+    grades = (folder / "Grade.csv").read_text().splitlines()
+    columns = [line.split(",") for line in grades]
+    columns[4][1] = columns[1][1]  # testA_1 is of train_1's patient
+    (folder / "Grade.csv").write_text("\n".join(",".join(line) for line in columns) + "\n")
+    assert here("data", "build", "--source", f"glas={folder}", "--out", tmp_path / "out").code == 0
+    done = here("data", "check", tmp_path / "out")
+    assert done.code == 0 and done.out.strip().endswith("nothing wrong found"), done.out
+    told = " ".join(done.out.split())
+    assert "known: glas: 5 images have 0.62 um per pixel" in told and "patient 0 is in both splits" in told
+    as_json = here("data", "check", tmp_path / "out", "--json")
+    assert as_json.code == 0 and as_json.json["findings"] == [] and as_json.json["counts"] == {}
+    assert sorted(entry["kind"] for entry in as_json.json["known"]) == ["leak: same patient", "wrong scale"]
+    # Drawn, the same would be a fault of the set.
+    rows = read_rows(tmp_path / "out")
+    report_ = json.loads((tmp_path / "out" / "report.json").read_text())
+    report_["sources"][0]["split"] = "random"
+    (tmp_path / "out" / "report.json").write_text(json.dumps(report_))
+    assert here("data", "check", tmp_path / "out").code == 1
+    write_rows(tmp_path / "out" / MANIFEST, [replace(row, mpp=(2.0, 2.0)) for row in rows])
+    assert {finding.kind for finding in audit(tmp_path / "out") if not finding.known} == {
+        "leak: same patient",
+        "wrong scale",
+    }
+
+
+def test_empty_glass_is_no_copy_of_empty_glass(tmp_path: Path) -> None:
+    """Windows that show nothing have the same bytes, in train and test too."""
+    white = np.full((60, 80, 3), 255, np.uint8)
+    plan = {"a": {"pixels": white, "split": "train"}, "b": {"pixels": white, "split": "test"}, "c": CLEAN["c"]}
+    assert audit(built(tmp_path, plan)) == []

@@ -485,7 +485,7 @@ def test_names_with_numbers(tmp_path: Path, name: str) -> None:
     wish = Wish(source_for("folder", folder), folder)
     for _ in range(2):
         report = build([wish], tmp_path / "out", Settings())
-        assert entry(report, name)["masks"] == 1 and len(read_rows(tmp_path / "out")) == 1
+        assert entry(report, f"folder-{name}")["masks"] == 1 and len(read_rows(tmp_path / "out")) == 1
 
 
 def test_a_manifest_without_columns_or_damaged_is_told(wishes: list[Wish], tmp_path: Path) -> None:

@@ -10,14 +10,14 @@ import pytest
 
 from pathsegmentor.data.build import find_items
 from pathsegmentor.data.record import Item, Problem
-from pathsegmentor.data.sources import COPIES, FURTHER, NAMES, source, source_for
+from pathsegmentor.data.sources import COPIES, FURTHER, PAPER, source, source_for
 from pathsegmentor.errors import BadInput
 from tests.cli.conftest import Done, here  # noqa: F401
 from tests.data.downloads import download, foreign
 from tests.data.made import conic, glas, hashes, instances, save, table
 
 Run = Callable[..., Done]
-EVERY = [*NAMES, *FURTHER]
+EVERY = [*PAPER, *FURTHER]
 # One file holds all images: it is refused as a whole, so no item is left to go on with.
 IN_ONE_FILE = ("cocahis", "conic2022", "pannuke")
 

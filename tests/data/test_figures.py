@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 from pathsegmentor.data.figures import flows, pyplot, shares, slice_and_dice, treemap
-from pathsegmentor.data.sources import NAMES, source
+from pathsegmentor.data.sources import PAPER, source
 from pathsegmentor.data.stats import paper_masks
 
 
 @pytest.fixture(scope="module")
 def rows() -> list[Any]:
     """As many rows per source and per label as the paper has, by the thousand, and at least one of each."""
-    sources = [name for name in NAMES for _ in range(1 + source(name).paper.masks // 1000)]
+    sources = [name for name in PAPER for _ in range(1 + source(name).paper.masks // 1000)]
     labels = [label for label, masks in paper_masks().items() for _ in range(1 + masks // 1000)]
     return [
         SimpleNamespace(source=sources[i % len(sources)], label=labels[i % len(labels)])

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pathsegmentor.data.record import Item
-from pathsegmentor.data.sources import FURTHER, NAMES, source
+from pathsegmentor.data.sources import FURTHER, PAPER, source
 from pathsegmentor.vocabulary import Label, Vocabulary
 from tests.data.downloads import MAKERS, download
 
@@ -43,7 +43,7 @@ SHARED = {
 }
 # Sources that only together give whole labels.
 GROUPS = [{"crag", "glas"}, {"conic2022", "pannuke"}, {"monusac", "segpath"}]
-ALONE = [{name} for name in NAMES if not any(name in group for group in GROUPS)]
+ALONE = [{name} for name in PAPER if not any(name in group for group in GROUPS)]
 # What cannot be listed here is a region, a structure or an object type of the source alone.
 REGIONS = {
     "bcss": {"breast"},
@@ -73,10 +73,10 @@ def masks_of_table_5() -> dict[str, int]:
 
 
 def test_the_paper_has_17_sources() -> None:
-    assert set(TABLE_1) == set(NAMES) and len(NAMES) == len(set(NAMES)) == 17
+    assert set(TABLE_1) == set(PAPER) and len(PAPER) == len(set(PAPER)) == 17
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", PAPER)
 def test_a_source_has_the_numbers_of_table_1(name: str) -> None:
     found = source(name)
     assert found.paper is not None
@@ -94,7 +94,7 @@ def _pannuke_regions() -> set[str]:
 
 
 def test_the_sums_are_those_of_the_paper() -> None:
-    papers = [found for name in NAMES if (found := source(name).paper)]
+    papers = [found for name in PAPER if (found := source(name).paper)]
     assert sum(paper.images for paper in papers) == 233_419
     assert sum(paper.masks for paper in papers) == 274_853 == sum(masks_of_table_5().values())
     assert sum(paper.test for paper in papers) == 45_139
@@ -102,7 +102,7 @@ def test_the_sums_are_those_of_the_paper() -> None:
 
 def test_the_160_labels_come_each_from_one_source_and_four_from_two() -> None:
     givers: dict[str, set[str]] = {}
-    for name in NAMES:
+    for name in PAPER:
         for label in source(name).labels:
             givers.setdefault(label, set()).add(name)
     assert set(givers) == {label.id for label in Vocabulary.paper()} and len(givers) == 160
@@ -118,11 +118,11 @@ def test_the_masks_of_a_sources_labels_add_up_to_its_masks(group: set[str]) -> N
 
 
 def test_further_sources_are_none_of_the_papers() -> None:
-    assert all(source(name).paper is None for name in FURTHER) and not set(FURTHER) & set(NAMES)
-    assert set(MAKERS) == {*NAMES, *FURTHER}
+    assert all(source(name).paper is None for name in FURTHER) and not set(FURTHER) & set(PAPER)
+    assert set(MAKERS) == {*PAPER, *FURTHER}
 
 
-@pytest.mark.parametrize("name", [*NAMES, *FURTHER])
+@pytest.mark.parametrize("name", [*PAPER, *FURTHER])
 def test_every_label_that_is_listed_is_read_from_a_download(name: str, tmp_path: Path) -> None:
     found, marked = source(name), Counter[str]()
     for item in found.items(download(name, tmp_path / name)):

@@ -14,7 +14,7 @@ from pathsegmentor.data.layout import layout_items, read_item, read_layout, sour
 from pathsegmentor.data.manifest import read_rows
 from pathsegmentor.data.pathseg import PathSeg
 from pathsegmentor.data.record import Annotated, Item
-from pathsegmentor.data.sources import COPIES, FURTHER, NAMES, source
+from pathsegmentor.data.sources import COPIES, FURTHER, PAPER, source
 from pathsegmentor.errors import BadInput
 from tests.cli.conftest import Done, here  # noqa: F401
 from tests.data.made import picture, save, table
@@ -78,7 +78,7 @@ def test_a_described_folder_in_one_command(tmp_path: Path, here: Run) -> None:  
         assert (sample.masks[f"breast-tissue-{second}"] == (big == 2)).all()
         assert sample.ignore is not None and (sample.ignore == (big == 4)).all()
     facts = {(row.source, row.origin, row.split, row.patient, row.factor_to_40x) for row in read_rows(tmp_path / "out")}
-    assert facts == {("mine", "a", "train", "p1", 1.0), ("mine", "b", "test", "p2", 1.0)}
+    assert facts == {("folder-mine", "a", "train", "p1", 1.0), ("folder-mine", "b", "test", "p2", 1.0)}
 
 
 def test_the_factor_is_that_of_the_scale_unless_it_is_told(tmp_path: Path) -> None:
@@ -171,7 +171,7 @@ def test_rows_without_files_and_files_that_are_damaged_are_named(tmp_path: Path,
     path.write_bytes(path.read_bytes()[:-200])
     done = build(here, home)
     assert done.code == 1
-    assert "left out: mine: all.csv line 4: c.png, c_mask.png missing" in done.out
+    assert "left out: folder-mine: all.csv line 4: c.png, c_mask.png missing" in done.out
     assert "a: " in done.out and "damaged" in done.out
     assert {row.origin for row in read_rows(tmp_path / "out")} == {"b"}
 
@@ -194,6 +194,6 @@ def test_an_empty_table_or_one_that_is_cut_is_told(tmp_path: Path, rows: list[li
 @pytest.mark.parametrize("path", sorted(COPIES.glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_description_that_is_shipped_can_be_used(path: Path) -> None:
     layout = read_layout(path)
-    assert layout.name == path.stem and layout.name in (*NAMES, *FURTHER)
+    assert layout.name == path.stem and layout.name in (*PAPER, *FURTHER)
     known = {*source(path.stem).labels, *source(path.stem).more}
     assert set(source_of(layout).labels) <= known or path.stem in FURTHER

@@ -55,8 +55,8 @@ def test_the_codes_are_those_of_the_original_table() -> None:
 def test_items_know_slide_patient_and_scale(download: Path) -> None:
     first, second = found(download)
     assert first.name == NAME and first.slide == "TCGA-A2-A0CM-DX1" and first.group == "TCGA-A2-A0CM"
-    assert (first.mpp, first.factor, first.split) == (0.25, 1.0, "")
-    assert (second.mpp, second.factor) == (0.5, 2.0)
+    assert (first.mpp, first.factor, first.split) == (0.25, 1.0, "train")
+    assert (second.mpp, second.factor, second.split) == (0.5, 2.0, "test")
     assert found(download / bcss.TOP) == [first, second] and not problems(download)
 
 

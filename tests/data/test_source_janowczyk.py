@@ -48,11 +48,12 @@ def test_items_are_grouped_by_patient(download: Path) -> None:
 
 
 @pytest.mark.parametrize("mask", [MASK, MASK.astype(np.uint8), MASK.astype(np.uint8) * 255])
-def test_nuclei_are_read_and_nothing_is_known_to_be_absent(download: Path, mask: np.ndarray) -> None:
+def test_nuclei_are_read_and_nothing_is_known_beside_them(download: Path, mask: np.ndarray) -> None:
     put(download / "nuclei" / f"{NAMES[0]}_mask.png", mask)
     image = SOURCE.read(found(download)[0])
     assert (image.pixels == RGB).all() and (image.masks[NUCLEI] == MASK).all()
-    assert image.complete == frozenset() and image.ignore is None
+    assert image.complete == frozenset()
+    assert image.ignore is not None and (image.ignore == ~MASK).all()
 
 
 def test_unpaired_files_are_problems(download: Path) -> None:

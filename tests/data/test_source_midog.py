@@ -89,16 +89,18 @@ def test_only_neuroendocrine_tumours_are_taken(download: Path) -> None:
 def test_figures_become_numbered_discs(download: Path) -> None:
     image = SOURCE.read(found(download)[0])
     first, second = disc(45, 55), disc(85, 55)
-    assert (image.pixels == RGB).all() and image.complete == {MITOTIC, OTHER} == set(image.masks)
+    assert (image.pixels == RGB).all() and set(image.masks) == {MITOTIC, OTHER}
+    # Look-alikes are marked where somebody took them for one, not wherever a nucleus is no mitotic figure.
+    assert image.complete == {MITOTIC}
     assert (image.masks[MITOTIC] == np.where(second, 2, first)).all()
     assert (image.masks[OTHER] == np.where(disc(-5, 115), 2, disc(125.5, 65))).all()
     assert first.sum() == pytest.approx(math.pi * 25**2, rel=0.01)
     assert image.ignore is None and first.any(axis=0).sum() == 50
 
 
-def test_an_image_without_boxes_is_a_true_negative(download: Path) -> None:
+def test_an_image_without_boxes_has_no_mitotic_figure(download: Path) -> None:
     image = SOURCE.read(found(download)[1])
-    assert not any(mask.any() for mask in image.masks.values()) and image.complete == {MITOTIC, OTHER}
+    assert not any(mask.any() for mask in image.masks.values()) and image.complete == {MITOTIC}
 
 
 def test_boxes_as_coco_has_them_are_recognised(download: Path) -> None:

@@ -56,9 +56,9 @@ def test_patches_are_grouped_by_slide_and_know_their_part(tmp_path: Path) -> Non
     items, problems = found(tmp_path)
     assert not problems and found(tmp_path / "SICAPv2")[0] == items
     assert [(item.name, item.split, item.group, item.note) for item in items] == [
-        (NAMES[0], "", "16B0001851", "345 train"),
-        (NAMES[1], "", "16B0001851", "345 train"),
-        (NAMES[2], "", "18B0006169J", "345 test"),
+        (NAMES[0], "train", "16B0001851", "345"),
+        (NAMES[1], "train", "16B0001851", "345"),
+        (NAMES[2], "test", "18B0006169J", "345"),
     ]
     assert {(item.mpp, item.factor) for item in items} == {(1.0, 4.0)}
 
@@ -83,7 +83,7 @@ def test_jpeg_noise_goes_to_the_nearest_code(tmp_path: Path) -> None:
     noisy[0, 1] = 2
     Image.fromarray(noisy).save(tmp_path / "masks" / f"{NAMES[0]}.jpg", quality=100)
     (item,) = found(tmp_path)[0]
-    assert item.note == "345 "
+    assert item.note == "345"
     stored = np.asarray(Image.open(tmp_path / "masks" / f"{NAMES[0]}.jpg")).astype(int)
     got = SOURCE.read(item)
     np.testing.assert_array_equal(got.masks[CANCER], stored >= 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,13 +22,18 @@ SHOWN_OF_A_KIND = 5
 def sources(as_json: bool) -> None:
     """All sources: licence, where to get them, layout, scale, the paper's counts."""
     from pathsegmentor.data.record import Source
-    from pathsegmentor.data.sources import FURTHER, NAMES, source
+    from pathsegmentor.data.sources import names, source
 
     def describe(found: Source) -> dict[str, Any]:
         facts = asdict(found)
         return {key: value for key, value in facts.items() if key not in ("items", "read")}
 
-    rows = [describe(source(name)) for name in (*NAMES, *FURTHER)]
+    rows = []
+    for name in names():
+        try:
+            rows.append(describe(source(name)))
+        except BadInput as error:  # another package's
+            print(f"pathsegmentor: {error}", file=sys.stderr)
     if as_json:
         tell_json(rows)
         return
@@ -103,6 +109,9 @@ def tell_built(report: dict[str, Any], names: set[str], out: Path, as_json: bool
             for e in report["sources"]
         ]
         tell_table(str(out), ("source", "images#", "masks#", "without label#", "left out#"), rows)
+        for entry in report["sources"]:
+            for line in entry["moved"] if entry["source"] in names else ():
+                print(f"moved: {entry['source']}: {plain(line)}")
         for line in left[:SHOWN]:
             print(f"left out: {plain(line)}")
         if len(left) > SHOWN:
@@ -168,18 +177,28 @@ def check(folder: Path, workers: int, out: Path | None, as_json: bool) -> None:
         write(found)
     if as_json:
         tell_json(found)
-    elif not found["findings"]:
-        print(f"{folder}: nothing wrong found")
     else:
-        tell_table(f"{folder}", ("finding", "times#"), list(found["counts"].items()))
-        for kind, times in found["counts"].items():
-            lines = [finding["what"] for finding in found["findings"] if finding["kind"] == kind]
-            for line in lines[:SHOWN_OF_A_KIND]:
-                print(f"{kind}: {plain(line)}")
-            if times > SHOWN_OF_A_KIND:
-                print(f"{kind}: ... and {times - SHOWN_OF_A_KIND} more; all of them with --json or --out FILE")
+        _tell_found(found, folder)
     if found["findings"]:
         raise typer.Exit(1)
+
+
+def _tell_found(found: dict[str, Any], folder: Path) -> None:
+    """What is so at the source, then what is wrong, some lines of each kind."""
+    _tell_some("known", [finding["what"] for finding in found["known"]])
+    if not found["findings"]:
+        print(f"{folder}: nothing wrong found")
+        return
+    tell_table(f"{folder}", ("finding", "times#"), list(found["counts"].items()))
+    for kind in found["counts"]:
+        _tell_some(kind, [finding["what"] for finding in found["findings"] if finding["kind"] == kind])
+
+
+def _tell_some(kind: str, lines: list[str]) -> None:
+    for line in lines[:SHOWN_OF_A_KIND]:
+        print(f"{kind}: {plain(line)}")
+    if len(lines) > SHOWN_OF_A_KIND:
+        print(f"{kind}: ... and {len(lines) - SHOWN_OF_A_KIND} more; all of them with --json or --out FILE")
 
 
 def licences(folder: Path, as_json: bool) -> None:
@@ -207,7 +226,7 @@ def licences(folder: Path, as_json: bool) -> None:
 
 def _parts_of(folder: Path) -> list[Path]:
     """All that a built data set consists of."""
-    from pathsegmentor.data.build import REPORT, SHARDS
+    from pathsegmentor.data.finish import REPORT, SHARDS
     from pathsegmentor.data.manifest import MANIFEST
 
     return [folder / name for name in (MANIFEST, SHARDS, REPORT, "shards", "parts")]

@@ -9,10 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -21,9 +20,11 @@ import numpy as np
 
 from pathsegmentor.data import workers
 from pathsegmentor.data.alike import BITS, Hashes, distance, groups_of_copies, perceptual_hashes
-from pathsegmentor.data.build import SHARDS
+from pathsegmentor.data.finish import REPORT, SHARDS
+from pathsegmentor.data.leaks import Finding, across, borrowed, few, leaks, same_bytes, twice
 from pathsegmentor.data.manifest import Row, read_rows
 from pathsegmentor.data.shards import Shards, decode_image, decode_mask, instances_of
+from pathsegmentor.data.sources import find_source
 from pathsegmentor.errors import BadInput
 
 # Um per pixel at 40x that a scanner may have; table 1's 100x images come out at 0.085.
@@ -31,20 +32,9 @@ FINEST_40X, COARSEST_40X = 0.08, 0.5
 # Sides of an image, or images of a source, whose scales differ more than that are not what they claim.
 MOST_UNEQUAL, MOST_UNUSUAL = 1.05, 1.5
 IMAGES_AT_ONCE = 64
-# The same patient has the same barcode in every source that is drawn from TCGA.
-TCGA_PATIENT = re.compile(r"TCGA-\w\w-\w{4}", re.IGNORECASE)
 
 Images = dict[str, list[Row]]
 Progress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Something wrong: its ``kind``, the rows (or images, shards) concerned, and a line for people."""
-
-    kind: str
-    rows: tuple[str, ...]
-    what: str
 
 
 @dataclass(frozen=True)
@@ -59,6 +49,7 @@ class _Seen:
 
     image: str
     hashes: Hashes | None
+    blank: bool
     findings: tuple[Finding, ...]
 
 
@@ -71,7 +62,8 @@ def audit(folder: Path, jobs: int = 1, progress: Progress | None = None) -> list
     for row in read_rows(folder):
         images[row.image].append(row)
     rows = [row for group in images.values() for row in group]
-    findings = [*_twice(rows), *_leaks(rows), *_scales(images), *_changed_shards(folder, rows, jobs)]
+    findings = [*twice(rows), *leaks(rows, _official(folder)), *borrowed(rows)]
+    findings += [*_scales(images), *_changed_shards(folder, rows, jobs)]
     grouped = [tuple(group) for group in images.values()]
     batches = [_Batch(folder, tuple(grouped[i : i + IMAGES_AT_ONCE])) for i in range(0, len(grouped), IMAGES_AT_ONCE)]
     seen: dict[str, _Seen] = {}
@@ -80,71 +72,33 @@ def audit(folder: Path, jobs: int = 1, progress: Progress | None = None) -> list
         if progress:
             progress(len(seen), len(images))
     findings += [finding for name in images for finding in seen[name].findings]
+    findings += same_bytes(rows, {one.image for one in seen.values() if one.blank})
     return [*findings, *_alike([seen[name] for name in images], images)]
 
 
 def report(findings: Sequence[Finding], folder: Path) -> dict[str, Any]:
-    """Findings as one JSON document, with how many of each kind."""
-    kinds = sorted({finding.kind for finding in findings})
-    counts = {kind: sum(finding.kind == kind for finding in findings) for kind in kinds}
-    return {"folder": str(folder), "counts": counts, "findings": [asdict(finding) for finding in findings]}
+    """Findings as one JSON document, with how many of each kind; what is so at the source stands apart."""
+    wrong = [finding for finding in findings if not finding.known]
+    known = [finding for finding in findings if finding.known]
+    return {
+        "folder": str(folder),
+        "counts": dict(sorted(Counter(finding.kind for finding in wrong).items())),
+        "findings": [_told(finding) for finding in wrong],
+        "known": [_told(finding) for finding in known],
+    }
 
 
-def _twice(rows: Sequence[Row]) -> Iterator[Finding]:
-    """Rows whose id, or whose image and label, or whose image bytes under another name, occur twice."""
-    ids: dict[str, int] = defaultdict(int)
-    triples: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
-    names: dict[str, dict[str, str]] = defaultdict(dict)
-    for row in rows:
-        ids[row.id] += 1
-        triples[row.image, row.label][row.id] = None
-        names[row.sha256][row.image] = row.split
-    for name, count in ids.items():
-        if count > 1:
-            yield Finding("duplicate row", (name,), f"{name} is in the manifest {count} times")
-    for (image, label), same in triples.items():
-        if len(same) > 1:
-            yield Finding("duplicate row", tuple(same), f"{image} has {len(same)} rows for {label}: {_few(list(same))}")
-    for splits in names.values():
-        if len(splits) > 1:
-            leak = len(set(splits.values())) > 1
-            kind = "leak: same image" if leak else "duplicate image"
-            yield Finding(kind, tuple(splits), f"{_few(list(splits))} are the same bytes{_across(leak)}")
+def _told(finding: Finding) -> dict[str, Any]:
+    return {"kind": finding.kind, "rows": finding.rows, "what": finding.what}
 
 
-def _few(names: Sequence[str]) -> str:
-    return " and ".join(names) if len(names) < 4 else f"{names[0]}, {names[1]} and {len(names) - 2} more"
-
-
-def _across(leak: bool) -> str:
-    return ", in train and test" if leak else ""
-
-
-def _leaks(rows: Sequence[Row]) -> Iterator[Finding]:
-    """Patients, slides and images of the download that lie in both splits."""
-    for what in ("patient", "slide", "origin"):
-        groups: dict[tuple[str, str], dict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
-        for row in rows:
-            key = _identity(row, what)
-            if key[1]:
-                groups[key][row.split].append(row)
-        for (source, name), by_split in sorted(groups.items()):
-            if len(by_split) > 1:
-                sources = source or ", ".join(sorted({row.source for group in by_split.values() for row in group}))
-                smaller = min(sorted(by_split), key=lambda split: len(by_split[split]))
-                counts = ", ".join(f"{len(group)} rows in {split}" for split, group in sorted(by_split.items()))
-                yield Finding(
-                    f"leak: same {what}",
-                    tuple(row.id for row in by_split[smaller]),
-                    f"{sources}: {what} {name} is in both splits ({counts}); listed are those in {smaller}",
-                )
-
-
-def _identity(row: Row, what: str) -> tuple[str, str]:
-    """Whose patient, slide or origin it is: names mean something within their source, TCGA's in all."""
-    if what == "patient" and (barcode := TCGA_PATIENT.match(row.patient) or TCGA_PATIENT.match(row.slide)):
-        return "", barcode[0].upper()
-    return row.source, getattr(row, what)
+def _official(folder: Path) -> set[str]:
+    """Sources, of those that are known here, that were built with the split they come with."""
+    try:
+        built = json.loads((folder / REPORT).read_text(encoding="utf-8"))["sources"]
+        return {entry["source"] for entry in built if entry["split"] == "official" and find_source(entry["source"])}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return set()
 
 
 def _scales(images: Images) -> Iterator[Finding]:
@@ -153,16 +107,26 @@ def _scales(images: Images) -> Iterator[Finding]:
     for group in images.values():
         of_source[group[0].source].append(_at_40x(group[0])[0])
     usual = {source: median([m for m in scales if m > 0] or [math.nan]) for source, scales in of_source.items()}
+    meant = {name: found.mpp / found.factor for name in of_source if (found := find_source(name)) is not None}
+    as_meant: dict[str, list[str]] = defaultdict(list)
     for name, group in images.items():
         x, y = _at_40x(group[0])
-        common = usual[group[0].source]
+        source = group[0].source
+        common = usual[source]
         if not all(math.isfinite(m) and FINEST_40X <= m <= COARSEST_40X for m in (x, y)):
-            yield Finding("wrong scale", (name,), f"{name}: {_um(x)} at 40x, expected {FINEST_40X} to {COARSEST_40X}")
+            if all(abs(m / meant.get(source, math.nan) - 1) < MOST_UNEQUAL - 1 for m in (x, y)):
+                as_meant[source].append(name)
+            else:
+                expected = f"expected {FINEST_40X} to {COARSEST_40X}"
+                yield Finding("wrong scale", (name,), f"{name}: {_um(x)} at 40x, {expected}")
         elif max(x, y) > MOST_UNEQUAL * min(x, y):
             yield Finding("wrong scale", (name,), f"{name}: {_um(x)} across, {_um(y)} down at 40x")
         elif max(x, common) > MOST_UNUSUAL * min(x, common):
-            what = f"{name}: {_um(x)} at 40x, {common:.3g} in the median of {group[0].source}"
+            what = f"{name}: {_um(x)} at 40x, {common:.3g} in the median of {source}"
             yield Finding("wrong scale", (name,), what)
+    for source, names in as_meant.items():
+        what = f"{source}: {len(names)} images have {_um(meant[source])} where others have 40x; so the source is set"
+        yield Finding("wrong scale", tuple(names), what, known=True)
 
 
 def _at_40x(row: Row) -> tuple[float, float]:
@@ -217,7 +181,7 @@ def _look_at(shards: Shards, rows: Sequence[Row]) -> _Seen:
     """Decode one image and its masks and compare them with what the manifest says."""
     name, ids = rows[0].image, tuple(row.id for row in rows)
     findings: list[Finding] = []
-    hashes = None
+    hashes, blank = None, False
     try:
         data = shards.read(name)
         actual = hashlib.sha256(data).hexdigest()
@@ -227,13 +191,14 @@ def _look_at(shards: Shards, rows: Sequence[Row]) -> _Seen:
         if other := [row for row in rows if (row.height, row.width) != pixels.shape[:2]]:
             findings.append(_size(name, pixels.shape, other))
         hashes = perceptual_hashes(pixels)
+        blank = hashes is None
     except BadInput as error:
         findings.append(Finding("missing or damaged", ids, f"{name}: {error}"))
     for row in rows:
         findings += _look_at_mask(shards, row)
     if rows[0].ignore:
         findings += _look_at_ignore(shards, rows)
-    return _Seen(name, hashes, tuple(findings))
+    return _Seen(name, hashes, blank, tuple(findings))
 
 
 def _look_at_mask(shards: Shards, row: Row) -> list[Finding]:
@@ -285,4 +250,4 @@ def _alike(seen: Sequence[_Seen], images: Images) -> Iterator[Finding]:
         alike = tuple(names[i] for i in group)
         bits = max(distance(hashed[alike[0]], hashed[name]) for name in alike[1:])
         kind = "leak: near-identical image" if leak else "near-identical image"
-        yield Finding(kind, alike, f"{_few(alike)} look alike (up to {bits} of {BITS} bits differ){_across(leak)}")
+        yield Finding(kind, alike, f"{few(alike)} look alike (up to {bits} of {BITS} bits differ){across(leak)}")

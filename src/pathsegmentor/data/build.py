@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pathsegmentor.atomic import whole_file
 from pathsegmentor.data import workers
-from pathsegmentor.data.manifest import MANIFEST, arrow, join
+from pathsegmentor.data.faults import line
+from pathsegmentor.data.finish import (
+    PART_FOLDER,
+    SHARD_FOLDER,
+    built_from,
+    built_persons,
+    finish,
+    listing,
+    remove_others,
+    write_json,
+)
+from pathsegmentor.data.lock import locked
+from pathsegmentor.data.manifest import arrow
 from pathsegmentor.data.own import OWN
+from pathsegmentor.data.patients import Draft, agree
 from pathsegmentor.data.record import Item, Problem, Source
 from pathsegmentor.data.shard_build import ShardPlan, batches, build_shard, done
-from pathsegmentor.data.split import RULES, assign_splits
-from pathsegmentor.errors import BadInput
+from pathsegmentor.data.sources import FURTHER, PAPER
+from pathsegmentor.data.split import RULES, assign_splits, check_official, described
+from pathsegmentor.errors import BadInput, PathSegError
 
-SHARDS = "shards.json"
-REPORT = "report.json"
 Progress = Callable[[str, int, int], None]
 
 
@@ -30,6 +40,11 @@ class Wish:
     source: Source
     folder: Path
     split: str = ""
+
+    @property
+    def rule(self) -> str:
+        """How it is split."""
+        return self.split or self.source.split
 
 
 @dataclass(frozen=True)
@@ -46,19 +61,30 @@ def build(wishes: Sequence[Wish], out: Path, settings: Settings, progress: Progr
     """Build the sources into ``out`` beside what is there, and write the manifest of everything in it.
 
     Finished shards are kept; unfinished ones are made anew. Returns the report, also ``out/report.json``.
-    Raises ``BadInput`` for a wish that cannot be met at all; single bad images are named in the report.
+    Raises ``BadInput`` for a wish that cannot be met at all, or while another build writes to ``out``; single
+    bad images are named in the report. Raises ``PathSegError`` where the machine, not a file, fails.
     """
     arrow()
-    for part in ("shards", "parts"):
-        try:
-            (out / part).mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise BadInput(f"{out} cannot be written: {error.strerror}") from error
     _check_apart([wish.source.name for wish in wishes])
     for wish in wishes:
         _check(wish, out)
+    try:
+        for part in (SHARD_FOLDER, PART_FOLDER):
+            (out / part).mkdir(parents=True, exist_ok=True)
+        with locked(out):
+            return _build(wishes, out, settings, progress)
+    except OSError as error:
+        raise PathSegError(f"{line(error)}; once that is mended, run the same command again to go on") from error
+
+
+def _build(wishes: Sequence[Wish], out: Path, settings: Settings, progress: Progress | None) -> dict[str, Any]:
+    """Find and split the images of all sources before the first is read, for patients may be in several."""
     for wish in wishes:
-        build_source(wish, out, settings, progress)
+        _take_over(wish, out)
+    drafts = [draft(wish, settings.seed) for wish in wishes]
+    agree(drafts, built_persons(out, {found.source for found in drafts}))
+    for wish, found in zip(wishes, drafts, strict=True):
+        build_source(wish, found, out, settings, progress)
     return finish(out)
 
 
@@ -70,40 +96,45 @@ def _check_apart(names: Sequence[str]) -> None:
 
 def _check(wish: Wish, out: Path) -> None:
     """Refuse before the first of several sources is built, not after hours."""
-    source, rule = wish.source, wish.split or wish.source.split
+    source, rule = wish.source, wish.rule
     if not wish.folder.is_dir():
         raise BadInput(f"{wish.folder} is no folder; {source.name} expects {'; '.join(source.layout)}")
     if rule not in RULES:
         raise BadInput(f"split '{rule}' of {source.name}: choose {', '.join(RULES)}")
-    other = _built_from(out, source.name)
+    other = built_from(out, source.name)
     if source.name.startswith(f"{OWN}-") and other and other.is_dir() and not other.samefile(wish.folder):
         raise BadInput(f"{out} holds {source.name} from {other} already; rename one of the two folders")
 
 
-def _built_from(out: Path, source: str) -> Path | None:
-    """The folder from which a source in ``out`` was built."""
-    try:
-        return Path(json.loads(_listing(out, source).read_text(encoding="utf-8"))["folder"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+def _take_over(wish: Wish, out: Path) -> None:
+    """Remove a user's own source that an earlier version built from this folder under its bare name."""
+    bare = wish.source.name.removeprefix(f"{OWN}-")
+    if bare == wish.source.name or bare in (*PAPER, *FURTHER):
+        return
+    other = built_from(out, bare)
+    if other and other.is_dir() and other.samefile(wish.folder):
+        remove_others(out, bare, set())
+        listing(out, bare).unlink(missing_ok=True)
 
 
-def _listing(out: Path, source: str) -> Path:
-    return out / "parts" / f"{source}.source.json"
-
-
-def build_source(wish: Wish, out: Path, settings: Settings, progress: Progress | None = None) -> None:
-    """Plan and make the shards of one source; shards of an earlier, other plan are removed."""
-    source = wish.source
+def draft(wish: Wish, seed: int) -> Draft:
+    """The images of one source with their splits."""
+    source, rule = wish.source, wish.rule
     items, problems = find_items(source, wish.folder)
-    rule = wish.split or source.split
-    plans = plan_shards(source, items, assign_splits(items, rule, settings.seed), out, settings)
-    _remove_others(out, source.name, {plan.name for plan in plans})
+    if wish.split == "official":
+        check_official(items, source.name)
+    return Draft(source.name, items, assign_splits(items, rule, seed), rule == "random", problems)
+
+
+def build_source(wish: Wish, found: Draft, out: Path, settings: Settings, progress: Progress | None = None) -> None:
+    """Make the shards of one source that are not there yet; those of an earlier, other plan are removed."""
+    source = wish.source
+    plans = plan_shards(source, found.items, found.splits, out, settings)
+    remove_others(out, source.name, {plan.name for plan in plans})
     waiting = [plan for plan in plans if done(plan) is None]
     finished = len(plans) - len(waiting)
-    listing = _listing(out, source.name)
     if waiting:
-        listing.unlink(missing_ok=True)  # until all fit one plan again, the source is in no manifest
+        listing(out, source.name).unlink(missing_ok=True)  # until all fit one plan again, it is in no manifest
     if progress:
         progress(source.name, finished, len(plans))
     for _ in workers.run(build_shard, waiting, settings.workers, settings.ray):
@@ -114,27 +145,33 @@ def build_source(wish: Wish, out: Path, settings: Settings, progress: Progress |
         "source": source.name,
         "title": source.title,
         "folder": str(wish.folder),
-        "split": rule,
+        "split": described(found.items, wish.rule),
         "seed": settings.seed,
         "all_labels": settings.all_labels,
         "licence": asdict(source.licence),
         "labels": [*source.labels, *(source.more if settings.all_labels else ())],
         "shards": len(plans),
-        "problems": problems,
+        "problems": found.problems,
+        "moved": found.moved,
     }
-    with whole_file(listing) as beside:
-        beside.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    write_json(listing(out, source.name), report)
 
 
 def find_items(source: Source, folder: Path) -> tuple[list[Item], list[str]]:
     """All items of a download and what is wrong with it; none at all is refused with the layout."""
     items: list[Item] = []
     problems: list[str] = []
-    for found in source.items(folder):
+    for found in _items(source, folder):
         if isinstance(found, Problem):
             problems.append(found.what)
         else:
             items.append(found)
+    for other, start in source.borrowed:
+        own = [item for item in items if not item.name.startswith(start)]
+        if len(own) < len(items):
+            count = len(items) - len(own)
+            problems.append(f"{count} images named {start}* left out: they are those of {other}, the external test")
+        items = own
     if not items:
         first = f" ({problems[0]})" if problems else ""
         raise BadInput(f"{folder} holds no image of {source.name}{first}; expected {'; '.join(source.layout)}")
@@ -142,6 +179,19 @@ def find_items(source: Source, folder: Path) -> tuple[list[Item], list[str]]:
     if times > 1:
         raise BadInput(f"{folder}: {name} is there {times} times")
     return items, problems
+
+
+def _items(source: Source, folder: Path) -> Iterator[Item | Problem]:
+    """What a source finds; whatever a broken table or listing makes it raise is one line."""
+    try:
+        yield from source.items(folder)
+    except (PathSegError, OSError, MemoryError):
+        raise
+    except Exception as error:
+        raise BadInput(
+            f"{folder} cannot be read as {source.name}: {type(error).__name__}: {line(error)}; "
+            f"expected {'; '.join(source.layout)}"
+        ) from error
 
 
 def plan_shards(
@@ -162,47 +212,3 @@ def plan_shards(
         )
         for number, batch in enumerate(batches(items, source.batch))
     ]
-
-
-def _remove_others(out: Path, source: str, names: set[str]) -> None:
-    """Remove what a killed build left half-written, and shards that no plan names any more."""
-    for part in ("shards", "parts"):
-        for path in out.joinpath(part).iterdir():
-            stem, _, number = path.name.split(".")[0].rpartition("-")
-            half = path.name.startswith((f".{source}-", f".{source}.source-"))
-            if half or (stem == source and number.isdigit() and f"{stem}-{number}" not in names):
-                path.unlink()
-    for name in (MANIFEST, SHARDS, REPORT):
-        for path in out.glob(f".{Path(name).stem}-*{Path(name).suffix}"):
-            path.unlink()
-
-
-def notes(out: Path) -> Iterator[dict[str, Any]]:
-    """The notes of all finished shards, by name."""
-    for path in sorted((out / "parts").glob("*-[0-9]*.json")):
-        if path.name.endswith(".source.json"):
-            continue  # of a source whose own name has a number
-        yield json.loads(path.read_text(encoding="utf-8"))
-
-
-def finish(out: Path) -> dict[str, Any]:
-    """Join the parts of all sources in ``out`` to one manifest, list the shards, and report."""
-    sources = {}
-    for path in sorted((out / "parts").glob("*.source.json")):
-        found = json.loads(path.read_text(encoding="utf-8"))
-        sources[found["source"]] = found | {"images": 0, "masks": 0, "without_label": 0, "left_out": []}
-    listed = []
-    for note in notes(out):
-        if note["source"] not in sources:
-            continue  # a build of that source was stopped before its end
-        entry = sources[note["source"]]
-        for count in ("images", "masks", "without_label"):
-            entry[count] += note[count]
-        entry["left_out"] += note["left_out"]
-        listed.append({key: note[key] for key in ("name", "source", "bytes", "sha256", "images", "masks")})
-    join((out / "parts" / f"{shard['name']}.parquet" for shard in listed), out / MANIFEST)
-    report = {"sources": list(sources.values())}
-    for name, value in ((SHARDS, {"shards": listed}), (REPORT, report)):
-        with whole_file(out / name) as beside:
-            beside.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
-    return report

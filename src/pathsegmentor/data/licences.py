@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from pathsegmentor.data.build import REPORT
+from pathsegmentor.data.finish import REPORT
 from pathsegmentor.data.record import Licence
 from pathsegmentor.errors import BadInput
 

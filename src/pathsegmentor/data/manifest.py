@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import gc
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
+from itertools import pairwise, starmap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -99,40 +102,86 @@ def join(parts: Iterable[Path], path: Path) -> int:
     pa, count = arrow(), 0
     with whole_file(path) as beside, pa.parquet.ParquetWriter(beside, schema(), compression="zstd") as writer:
         for part in parts:
-            rows = pa.parquet.read_table(part, schema=schema())
+            rows = read_part(part, schema().names)
             writer.write_table(rows)
             count += rows.num_rows
     return count
 
 
+def read_part(path: Path, columns: Sequence[str]) -> pyarrow.Table:
+    """Some columns of a shard's part of the manifest; raises ``BadInput`` if it is damaged."""
+    return _read(path, columns, f"build {path.stem.rpartition('-')[0]} again")
+
+
+def _read(path: Path, columns: Sequence[str], cure: str) -> pyarrow.Table:
+    """A table with the manifest's types and without gaps but where a source numbers no instances."""
+    pa = arrow()
+    types = schema()
+    try:
+        table = pa.parquet.read_table(path)
+        lacking = [name for name in columns if name not in table.column_names]
+        if lacking:
+            raise BadInput(f"{path} has no column {', '.join(lacking)}; {cure}")
+        table = table.select(columns).cast(pa.schema([types.field(name) for name in columns]))
+        gaps = [name for name in columns if name != "instances" and table.column(name).null_count]
+    except (BadInput, MemoryError):
+        raise
+    except Exception as error:  # pyarrow raises many classes on broken files
+        raise BadInput(f"{path} is damaged: {' '.join(str(error).split())}; {cure}") from error
+    if gaps:
+        raise BadInput(f"{path} is damaged: no value in a row of column {gaps[0]}; {cure}")
+    return table
+
+
 def read_rows(folder: Path) -> list[Row]:
     """All rows of a PathSeg folder; raises ``BadInput`` if there is no readable manifest."""
-    pa = arrow()
     path = folder / MANIFEST
     if not path.is_file():
         raise BadInput(f"{path} is missing; build one with: pathsegmentor data build --source NAME=PATH --out {folder}")
-    try:
-        table = pa.parquet.read_table(path)
-    except Exception as error:  # pyarrow raises many classes on broken files
-        raise BadInput(f"{path} is damaged: {' '.join(str(error).split())}") from error
-    lacking = [f.name for f in fields(Row) if f.name not in table.column_names]
-    if lacking:
-        raise BadInput(f"{path} has no column {', '.join(lacking)}; build it anew")
     names = [f.name for f in fields(Row)]
-    labels: dict[tuple[str, ...], tuple[str, ...]] = {}  # few distinct lists: each is held once
-    rows = []
-    for batch in table.select(names).to_batches(ROWS_IN_MEMORY):
-        for values in zip(*(_values(batch.column(i)) for i in range(len(names))), strict=True):
-            row = dict(zip(names, values, strict=True))
-            annotated = tuple(row["annotated"])
-            rows.append(Row(**row | {"mpp": tuple(row["mpp"]), "annotated": labels.setdefault(annotated, annotated)}))
+    table = _read(path, names, "run the command that built the set again")
+    rows: list[Row] = []
+    with _no_collection():
+        for batch in table.to_batches(ROWS_IN_MEMORY):
+            rows += starmap(Row, zip(*(_values(batch.column(name)) for name in names), strict=True))
     return rows
 
 
-def _values(column: Any) -> list[Any]:
-    """A column's values; those of a dictionary column are shared, not copied."""
-    if not hasattr(column, "dictionary"):
-        values: list[Any] = column.to_pylist()
-        return values
-    words = column.dictionary.to_pylist()
-    return [words[i] for i in column.indices.to_pylist()]
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Rows hold no cycles, and looking for some among hundreds of thousands of them takes as long as making them."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
+def _values(column: Any) -> Iterable[Any]:
+    """A column's values; what few rows have for themselves (texts of few kinds, lists of labels) is held once."""
+    if hasattr(column, "dictionary"):
+        words = column.dictionary.to_pylist()
+        return [words[i] for i in column.indices.to_pylist()]
+    if hasattr(column.type, "list_size"):
+        return map(tuple, column.flatten().to_numpy().reshape(-1, column.type.list_size).tolist())
+    if hasattr(column, "offsets"):
+        return _lists(column)
+    values: list[Any] = column.to_pylist()
+    return values
+
+
+def _lists(column: Any) -> list[tuple[str, ...]]:
+    """Lists of texts as tuples, each distinct one made once."""
+    encoded = column.values.dictionary_encode()
+    words, codes = encoded.dictionary.to_pylist(), encoded.indices.to_numpy()
+    ends = column.offsets.to_pylist()
+    known: dict[bytes, tuple[str, ...]] = {}
+    found = []
+    for start, end in pairwise(ends):
+        key = codes[start:end].tobytes()
+        if key not in known:
+            known[key] = tuple(words[i] for i in codes[start:end])
+        found.append(known[key])
+    return found

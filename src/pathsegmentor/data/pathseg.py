@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -41,24 +43,37 @@ class Entry:
     @property
     def region(self) -> str:
         """The organ that its labels agree on, else ``unspecified``."""
-        regions = {label.split("-", 1)[0] for label in (*self.labels, *self.first.annotated)} - {"unspecified"}
-        return regions.pop() if len(regions) == 1 else "unspecified"
+        return _region(self.labels, self.first.annotated)
 
     def certainly_absent(self, label: str) -> bool:
-        """Whether the label is known not to occur: outlined here wherever it occurs, or of another organ.
-
-        Nuclei without a type look alike in every organ, so another organ's are never called absent.
-        """
+        """Whether the label is known not to occur: looked for everywhere in the image, or of another organ."""
         if label in self.labels:
             return False
         if label in self.first.annotated:
-            return True
+            return not self.first.ignore  # else it may lie where nothing is known
+        return self.of_another_organ(label)
+
+    def of_another_organ(self, label: str) -> bool:
+        """Whether the label belongs to an organ that the image does not show.
+
+        Nuclei without a type look alike in every organ, so another organ's are never called absent.
+        """
         region, _, kind = label.split("-", 2)
         return kind != NUCLEI and "unspecified" not in (region, self.region) and region != self.region
+
+    def outlined(self, label: str) -> bool:
+        """Whether all that the image shows of a label is in its mask; else only that is known which is."""
+        return label in self.first.annotated
 
     def coarseness(self, mpp: float) -> float:
         """How many times coarser the image is than ``mpp``."""
         return max(self.first.mpp) / mpp
+
+
+@lru_cache(maxsize=1 << 16)
+def _region(labels: tuple[str, ...], annotated: tuple[str, ...]) -> str:
+    regions = {label.split("-", 1)[0] for label in (*labels, *annotated)} - {"unspecified"}
+    return regions.pop() if len(regions) == 1 else "unspecified"
 
 
 class PathSeg:
@@ -103,11 +118,14 @@ class PathSeg:
 
 def held_groups(entries: Sequence[Entry], fraction: float, seed: int) -> set[str]:
     """Groups that together hold about ``fraction`` of the images; seeded."""
-    groups = sorted({entry.group for entry in entries})
+    sizes = Counter(entry.group for entry in entries)
+    groups = sorted(sizes)
     np.random.default_rng(seed).shuffle(groups)
     held: set[str] = set()
+    images = 0
     for group in groups:
-        if sum(entry.group in held for entry in entries) >= fraction * len(entries):
+        if images >= fraction * len(entries):
             break
         held.add(group)
+        images += sizes[group]
     return held

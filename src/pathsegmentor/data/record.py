@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,15 @@ from numpy.typing import NDArray
 Pixels = NDArray[np.uint8]
 # Boolean, or instance numbers with 0 outside; any integer type.
 MaskArray = NDArray[np.bool_] | NDArray[np.integer]
+
+# The same patient has the same barcode in every source that is drawn from TCGA.
+_BARCODE = re.compile(r"(?<![A-Za-z0-9])TCGA-\w\w-[A-Za-z0-9]{4}", re.IGNORECASE)
+
+
+def person_of(*names: str) -> str:
+    """The patient, by a name that means the same in all sources (TCGA's barcode), or ""; the first name wins."""
+    found = next((match for name in names if (match := _BARCODE.search(name))), None)
+    return found[0].upper() if found else ""
 
 
 @dataclass(frozen=True)
@@ -35,7 +45,12 @@ class Item:
     @property
     def group(self) -> str:
         """What must not be torn apart by a split: patient, else slide, else the image."""
-        return self.patient or self.slide or self.name
+        return self.patient or self.person or self.slide or self.name
+
+    @property
+    def person(self) -> str:
+        """The patient by a name that means the same in all sources, or ""."""
+        return person_of(self.patient, self.slide, self.name)
 
 
 @dataclass(frozen=True)
@@ -49,9 +64,10 @@ class Problem:
 class Annotated:
     """Pixels (H, W, 3) uint8 RGB and masks (H, W) by label id.
 
-    ``complete`` names the labels outlined wherever they occur in this image, so that a pixel outside is
-    a true negative; ``ignore`` (H, W) marks pixels about which nothing is known. ``mpp`` overrides the
-    item's where only the file knows it.
+    ``complete`` names the labels that the annotators looked for and outlined wherever they occur in this
+    image, so that a pixel outside is a true negative; of any other label only its mask is known.
+    ``ignore`` (H, W) marks pixels about which nothing is known. ``mpp`` overrides the item's where only
+    the file knows it.
     """
 
     pixels: Pixels
@@ -93,6 +109,7 @@ class Source:
     ``official``, ``random`` (80:20 by group) or ``external`` (all test). ``cut`` false leaves images of
     over 1500 pixels whole. ``batch`` is how many items make a shard. ``seen`` tells how sure the layout
     is: ``bytes`` (original files), ``derived`` (converted files) or ``read`` (documentation only).
+    ``borrowed`` names other sources, each with how the names of its images begin here: they are left out.
     """
 
     name: str
@@ -113,3 +130,4 @@ class Source:
     cut: bool = True
     batch: int = 64
     notes: tuple[str, ...] = ()
+    borrowed: tuple[tuple[str, str], ...] = ()

@@ -9,20 +9,22 @@ import hashlib
 import json
 import re
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pathsegmentor.atomic import whole_file
+from pathsegmentor.data.faults import cannot_now, line
 from pathsegmentor.data.manifest import Row, write_rows
 from pathsegmentor.data.record import Annotated, Item, Source
 from pathsegmentor.data.shards import ShardWriter, encode_image, encode_mask, instances_of
 from pathsegmentor.data.standardise import SIDE, Piece, pieces
-from pathsegmentor.errors import BadInput
+from pathsegmentor.errors import BadInput, PathSegError
 from pathsegmentor.vocabulary import Label
 
 # Raise it when the same input would give other shards.
-FORMAT = 1
+FORMAT = 2
 Member = tuple[str, bytes]
 
 
@@ -65,36 +67,34 @@ def done(plan: ShardPlan) -> dict[str, Any] | None:
     """The note of a shard that is finished and still fits the plan, else None."""
     try:
         note: dict[str, Any] = json.loads(plan.note.read_text(encoding="utf-8"))
-        whole = plan.part.is_file() and plan.tar.stat().st_size == note["bytes"]
+        whole = plan.tar.stat().st_size == note["bytes"] and _sha256(plan.part) == note["part_sha256"]
         return note if whole and note["fingerprint"] == plan.fingerprint() else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
 def build_shard(plan: ShardPlan) -> dict[str, Any]:
-    """Make a shard and return its note; items that cannot be read are left out and named there."""
+    """Make a shard and return its note; items whose files are at fault are left out and named there.
+
+    Raises ``PathSegError`` where the machine is at fault: then there is no note, and the shard is tried again.
+    """
     plan.note.unlink(missing_ok=True)
     fingerprint = plan.fingerprint()  # before anything is read: a file that changes meanwhile is read again
     rows: list[Row] = []
     left_out: list[str] = []
     empty = 0
-    with whole_file(plan.tar) as beside:
-        writer = ShardWriter(beside)
+    with whole_file(plan.tar) as beside, closing(ShardWriter(beside)) as writer:
         for number, item in enumerate(plan.items):
             try:
                 made, members = _make_item(plan, number)
-            except BadInput as error:
-                left_out.append(f"{item.name}: {error}")
-                continue
             except Exception as error:  # a broken file must not end the build of all others
-                left_out.append(f"{item.name}: cannot be read: {type(error).__name__}: {error}")
+                left_out.append(_fault(plan.source, item, error))
                 continue
             # Only now is anything written: an item is in the shard whole or not at all.
             for name, data in members:
                 writer.add(name, data)
             rows += made
             empty += not made
-        writer.close()
     write_rows(plan.part, rows)
     note = {
         "name": plan.name,
@@ -102,6 +102,7 @@ def build_shard(plan: ShardPlan) -> dict[str, Any]:
         "fingerprint": fingerprint,
         "bytes": plan.tar.stat().st_size,
         "sha256": _sha256(plan.tar),
+        "part_sha256": _sha256(plan.part),
         "images": len({row.image for row in rows}),
         "masks": len(rows),
         "items": len(plan.items),
@@ -111,6 +112,20 @@ def build_shard(plan: ShardPlan) -> dict[str, Any]:
     with whole_file(plan.note) as beside:
         beside.write_text(json.dumps(note, indent=1) + "\n", encoding="utf-8")
     return note
+
+
+def _fault(source: Source, item: Item, error: Exception) -> str:
+    """What is wrong with an item's files; raises ``PathSegError`` if they could not be read for another reason."""
+    gone = [path for path in item.files if not path.exists()]  # they were there when they were listed
+    if gone or cannot_now(error):
+        why = f"{gone[0]} is gone" if gone else line(error)
+        raise PathSegError(
+            f"{source.name}: {item.name} cannot be read now, which is no fault of the file: {why}; "
+            "once that is mended, run the same command again to go on"
+        ) from error
+    if isinstance(error, BadInput):
+        return f"{item.name}: {error}"
+    return f"{item.name}: cannot be read: {type(error).__name__}: {line(error)}"
 
 
 def _make_item(plan: ShardPlan, number: int) -> tuple[list[Row], list[Member]]:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pathsegmentor.data.record import Item
+from pathsegmentor.errors import BadInput
 
 TEST_SHARE = 0.2
 RULES = ("official", "random", "external")
@@ -16,8 +17,8 @@ RULES = ("official", "random", "external")
 def assign_splits(items: Sequence[Item], rule: str, seed: int) -> list[str]:
     """``train`` or ``test`` for each item; groups are never torn apart by the random rule.
 
-    With ``official``, an item whose split the source does not tell follows its group; groups without any
-    told split fall back to the random rule.
+    With ``official``, an item whose split a table does not tell follows its group; groups without any
+    told split fall back to the random rule. ``described`` says in words what was done.
     """
     if rule == "external":
         return ["test"] * len(items)
@@ -31,6 +32,24 @@ def assign_splits(items: Sequence[Item], rule: str, seed: int) -> list[str]:
         return told.get(item.group) or ("test" if item.group in test else "train")
 
     return [split_of(item) for item in items]
+
+
+def described(items: Sequence[Item], rule: str) -> str:
+    """The rule, and what it left to chance."""
+    untold = sum(not item.split for item in items) if rule == "official" else 0
+    return f"official; {untold} of {len(items)} images, which have no part, at random" if untold else rule
+
+
+def check_official(items: Sequence[Item], source: str) -> None:
+    """Refuse to call a split official that the source does not give."""
+    untold = [item.name for item in items if not item.split]
+    if len(untold) == len(items):
+        raise BadInput(f"{source} comes without official parts; choose random")
+    if untold:
+        raise BadInput(
+            f"{len(untold)} of {len(items)} images of {source} are in no official part, {untold[0]} the first; "
+            f"choose random"
+        )
 
 
 def _test_groups(items: Sequence[Item], seed: int) -> set[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pathsegmentor.data.manifest import Row, read_rows
-from pathsegmentor.data.sources import NAMES, source
+from pathsegmentor.data.sources import PAPER, source
 from pathsegmentor.vocabulary import Label
 
 # Images of tables 2 and 3; all other numbers of the paper follow from its labels and sources.
@@ -64,7 +64,7 @@ def stats(folder: Path) -> dict[str, Any]:
 
 def paper_totals() -> dict[str, int]:
     """What the paper says of the whole set."""
-    counts = [found.paper for found in map(source, NAMES) if found.paper]
+    counts = [found.paper for found in map(source, PAPER) if found.paper]
     labels = [Label.from_id(name) for name in paper_masks()]
     return {
         "images": sum(count.images for count in counts),
@@ -94,10 +94,10 @@ def sources_table(rows: Sequence[Row]) -> list[dict[str, Any]]:
     for row in rows:
         of_source[row.source].append(row)
     table = []
-    for name in sorted({*NAMES, *of_source}):
+    for name in sorted({*PAPER, *of_source}):
         here = of_source[name]
         splits = Counter(row.split for row in here)
-        facts = source(name) if name in NAMES else None
+        facts = source(name) if name in PAPER else None
         paper = facts.paper if facts else None
         table.append(
             {

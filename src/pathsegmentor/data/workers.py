@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.connection import wait as wait_for
 from typing import Any, TypeVar
 
 from pathsegmentor.errors import BadInput, PathSegError
@@ -35,7 +37,7 @@ def _in_processes(function: Callable[[T], R], work: Sequence[T], workers: int) -
     # Forked children would inherit locks of threads that no longer run; spawned ones start clean.
     context = multiprocessing.get_context("spawn")
     waiting, running = deque(work), set[Future[R]]()
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_one_thread)
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin)
     try:
         while waiting or running:
             while waiting and len(running) < 2 * workers:
@@ -49,11 +51,21 @@ def _in_processes(function: Callable[[T], R], work: Sequence[T], workers: int) -
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _one_thread() -> None:
-    """Processes share the cores already; threads inside them would only wait for each other."""
+def _begin() -> None:
+    """Set up a worker process."""
     import cv2
 
+    # Processes share the cores already; threads inside them would only wait for each other.
     cv2.setNumThreads(1)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """Wait for the parent's end, however it comes: a killed one cannot tell its workers to go."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait_for([parent.sentinel])
+        os._exit(1)
 
 
 def _on_ray(function: Callable[[T], R], work: Sequence[T], address: str) -> Iterator[R]:

@@ -69,7 +69,7 @@ def _asked(segmenter: Segmenter, entry: Entry) -> list[str]:
         label
         for label in known
         if entry.coarseness(config.mpp_of(label)) <= COARSEST_FACTOR
-        and (label in entry.labels or entry.certainly_absent(label))
+        and ((label in entry.labels and entry.outlined(label)) or entry.certainly_absent(label))
     ]
 
 

@@ -6,7 +6,7 @@ Step ``k`` of a run is drawn from the seed and ``k`` alone, so a resumed run see
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -89,9 +89,9 @@ class Scaled:
 
     def worth(self, foreign: float) -> float:
         """How often to draw it: less where nothing occurs, least where only other organs' labels could be asked."""
-        if any(label in self.entry.labels for label in self.labels):
+        if any(label in self.labels for label in self.entry.labels):
             return 1.0
-        return 0.15 if any(label in self.entry.first.annotated for label in self.labels) else 0.15 * foreign
+        return 0.15 if any(label in self.labels for label in self.entry.first.annotated) else 0.15 * foreign
 
     @property
     def side(self) -> float:
@@ -131,14 +131,14 @@ class Sampler:
         seed: int,
     ) -> None:
         self.data, self.labels, self.config, self.seed = data, labels, config, seed
-        self.items = [item for entry in entries for item in _at_all_scales(entry, labels, scales)]
+        self.items = list(_at_all_scales(entries, labels, scales))
         self._held: OrderedDict[int, Sample] = OrderedDict()
         self._bytes = 0
         self.held_bytes = HELD_BYTES
         sides = np.array([item.side for item in self.items])
         values = sides * np.array([item.worth(config.foreign) for item in self.items])
         sources = np.array([item.entry.first.source for item in self.items])
-        often = rare([set(item.labels) & set(item.entry.labels) for item in self.items], config.balance)
+        often = rare([{x for x in item.entry.labels if x in item.labels} for item in self.items], config.balance)
         values = values * often
         chance = np.zeros(len(self.items))
         for source in set(sources):
@@ -176,7 +176,13 @@ class Sampler:
         picks = self._picks(step, images, rng)
         rows = np.arange(images)[part::parts]
         crops = [
-            self._crop(self.items[picks[i]], self.sample(picks[i]), size, np.random.default_rng([self.seed, step, i]))
+            self._crop(
+                self.items[picks[i]],
+                self.sample(picks[i]),
+                size,
+                self.config.aim,
+                np.random.default_rng([self.seed, step, i]),
+            )
             for i in rows.tolist()
         ]
         pixels, labels, masks, known = (np.stack(arrays) for arrays in zip(*crops, strict=True))
@@ -200,7 +206,10 @@ class Sampler:
             return self.epochs.items(step * images, images)
         return [int(i) for i in rng.choice(len(self.items), size=images, p=self.chance)]
 
-    def _crop(self, item: Scaled, sample: Sample, size: int, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
+    def _crop(
+        self, item: Scaled, sample: Sample, size: int, aim: float, rng: np.random.Generator
+    ) -> tuple[np.ndarray, ...]:
+        """One crop as ``_asked`` gives it, with the chance ``aim`` of an object in its middle."""
         config = self.config
         if rng.random() < config.background:
             return self._background(item, sample, size, rng)
@@ -208,7 +217,7 @@ class Sampler:
         if config.fit:
             scale *= size / max(sample.pixels.shape[:2])
         affine = crop_map(
-            self._centre(item, sample, size / scale / 2, rng),
+            self._centre(item, sample, size / scale / 2, aim, rng),
             size,
             scale,
             int(rng.integers(1, 4)) if rng.random() < config.turn else 0,
@@ -223,20 +232,30 @@ class Sampler:
             pixels, bare = glass_beside(pixels, rng)
         shape = (sample.pixels.shape[0], sample.pixels.shape[1])
         sure = inside(shape, affine, size)
+        unknown = np.zeros((size, size), bool)
         if sample.ignore is not None:
-            sure &= ~warp(sample.ignore.astype(np.uint8), affine, size, nearest=True).astype(bool)
+            unknown = warp(sample.ignore.astype(np.uint8), affine, size, nearest=True).astype(bool)
+            sure &= ~unknown
         cut = {
             label: warp(mask.astype(np.uint8), affine, size, nearest=True).astype(bool) & sure & ~bare
             for label, mask in sample.masks.items()
             if label in item.labels
         }
+        asked = self._prompts(item, cut, bool((unknown & ~bare).any()), rng)
+        if not asked:  # nothing is certain of what is here
+            again = aim < 1 and any(label in item.labels for label in sample.masks)
+            return self._crop(item, sample, size, 1.0, rng) if again else self._background(item, sample, size, rng)
         # Nothing is known of what the annotators saw under the glass, but glass itself is no object.
-        return self._asked(pixels, self._prompts(item, cut, rng), cut, sure | bare)
+        pixels, index, masks, known = self._asked(pixels, asked, cut, sure | bare)
+        for i, label in enumerate(asked):
+            if label in cut and not item.entry.outlined(label):
+                known[i] = cut[label] | bare  # the annotators marked some of it, not all
+        return pixels, index, masks, known
 
     def _background(self, item: Scaled, sample: Sample, size: int, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
         """A picture without tissue; any label that has this scale is absent from it."""
         if rng.random() < 1 / 6:
-            affine = crop_map(self._centre(item, sample, size / 2, rng), size, 1.0, 0, False)
+            affine = crop_map(self._centre(item, sample, size / 2, self.config.aim, rng), size, 1.0, 0, False)
             pixels = out_of_focus(warp(sample.pixels, affine, size, nearest=False), rng)
         else:
             pixels = background(size, rng)
@@ -252,14 +271,16 @@ class Sampler:
         index = np.array([self.labels.index(label) for label in asked])
         return pixels, index, masks, np.broadcast_to(sure, masks.shape).copy()
 
-    def _centre(self, item: Scaled, sample: Sample, half: float, rng: np.random.Generator) -> tuple[float, float]:
+    def _centre(
+        self, item: Scaled, sample: Sample, half: float, aim: float, rng: np.random.Generator
+    ) -> tuple[float, float]:
         """A place in the image: sometimes on an object, else anywhere; moved so that the crop fits.
 
-        ``half`` is half the crop's side in the image's pixels.
+        ``half`` is half the crop's side in the image's pixels, ``aim`` the chance of an object.
         """
         height, width = sample.pixels.shape[:2]
         there = [label for label in item.labels if label in sample.masks and sample.masks[label].any()]
-        if there and rng.random() < self.config.aim:
+        if there and rng.random() < aim:
             rows, columns = np.nonzero(sample.masks[there[int(rng.integers(len(there)))]])
             k = int(rng.integers(len(rows)))
             x, y = float(columns[k]), float(rows[k])
@@ -271,22 +292,23 @@ class Sampler:
 
         return fit(x, width), fit(y, height)
 
-    def _prompts(self, item: Scaled, cut: dict[str, np.ndarray], rng: np.random.Generator) -> list[str]:
-        """P labels: mostly those present in the crop, the rest certainly absent ones."""
+    def _prompts(self, item: Scaled, cut: dict[str, np.ndarray], doubt: bool, rng: np.random.Generator) -> list[str]:
+        """P labels: mostly those present in the crop, the rest certainly absent ones; none if there are neither.
+
+        With ``doubt`` something may lie where nothing is known, so only another organ's labels are absent for certain.
+        """
         present = [label for label, mask in cut.items() if mask.sum() >= 16]
         entry = item.entry
         # A label that occurs elsewhere in the image is absent from the crop for certain only if it is outlined
         # wherever it occurs.
-        missed = [
-            label for label in item.labels if label in entry.first.annotated and not (label in cut and cut[label].any())
-        ]
-        foreign = [label for label in item.labels if label not in entry.first.annotated and label not in entry.labels]
+        here = [label for label, mask in cut.items() if mask.any()]
+        missed = [label for label in item.labels if entry.outlined(label) and label not in here and not doubt]
+        foreign = [label for label in item.labels if not entry.outlined(label) and label not in entry.labels]
         count = self.config.prompts
         wanted = int(rng.binomial(count, self.config.absent)) if present else count
         chosen = draw_absent(missed, foreign, wanted, self.config.foreign, rng)
-        absent = missed or foreign
-        pool = present or absent or list(item.labels[:1])
-        while len(chosen) < count:
+        pool = present or missed or foreign
+        while pool and len(chosen) < count:
             order = list(rng.permutation(pool))
             chosen += order[: count - len(chosen)]
         return [str(label) for label in chosen]
@@ -308,13 +330,18 @@ def _size(sample: Sample) -> int:
     return sample.pixels.nbytes + sum(mask.nbytes for mask in sample.masks.values())
 
 
-def _at_all_scales(entry: Entry, labels: list[str], scales: dict[str, float]) -> list[Scaled]:
-    """The image once per scale at which something is known about it, with that scale's labels."""
-    items = []
-    for mpp in sorted(set(scales.values())):
-        here = [label for label in labels if scales[label] == mpp]
-        known = tuple(label for label in here if label in entry.labels or entry.certainly_absent(label))
-        # A coarse picture cannot be made finer: nothing is asked above twice its own resolution.
-        if known and entry.coarseness(mpp) <= 2:
-            items.append(Scaled(entry, mpp, known))
-    return items
+def _at_all_scales(entries: Sequence[Entry], labels: list[str], scales: dict[str, float]) -> Iterator[Scaled]:
+    """Each image once per scale at which something is known about it, with that scale's labels."""
+    steps = sorted(set(scales.values()))
+    # Few images differ in both: what can be asked is worked out once for all that do not.
+    known: dict[tuple[tuple[str, ...], tuple[str, ...]], dict[float, tuple[str, ...]]] = {}
+    for entry in entries:
+        there, looked_for = entry.labels, entry.first.annotated
+        asked = known.get((there, looked_for))
+        if asked is None:
+            here = [x for x in labels if x in there or x in looked_for or entry.of_another_organ(x)]
+            asked = known[there, looked_for] = {mpp: tuple(x for x in here if scales[x] == mpp) for mpp in steps}
+        for mpp, some in asked.items():
+            # A coarse picture cannot be made finer: nothing is asked above twice its own resolution.
+            if some and entry.coarseness(mpp) <= 2:
+                yield Scaled(entry, mpp, some)

@@ -68,5 +68,10 @@ SOURCE = Source(
     read=read,
     paper=Counts(4841, 19332, 15387, 3945),
     batch=256,
-    notes=("patches named consep_* are CoNSeP's tiles at 20x: leave them out where CoNSeP is the external test",),
+    borrowed=(("consep", "consep_"),),
+    notes=(
+        "patches named consep_* are left out: they are CoNSeP's tiles at 20x, the paper's external test",
+        "patches named crag_*, dpath_*, glas_* and pannuke_* come from those sources too, and no name tells from which "
+        "of their images: train and test of both together are not apart",
+    ),
 )

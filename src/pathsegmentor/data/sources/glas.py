@@ -11,6 +11,7 @@ from pathsegmentor.data import files
 from pathsegmentor.data.record import Annotated, Counts, Item, Licence, MaskArray, Problem, Source
 
 GLAND = "colon-tissue-gland"
+GRADES = ("benign", "malignant")
 LAYOUT = (
     "NAME.bmp and NAME_anno.bmp (instance numbers), NAME = train_N, testA_N or testB_N",
     "Grade.csv (name, patient ID, grade (GlaS))",
@@ -46,9 +47,9 @@ def read(item: Item) -> Annotated:
     pixels, outline = files.rgb(item.files[0]), files.codes(item.files[1])
     files.same_size(pixels, outline, item.name)
     masks: dict[str, MaskArray] = {GLAND: outline}
-    for grade in ("benign", "malignant"):
+    for grade in GRADES:
         masks[f"colon-tissue-{grade} gland"] = outline if item.note == grade else np.zeros_like(outline)
-    return Annotated(pixels, masks, frozenset(masks if item.note else [GLAND]))
+    return Annotated(pixels, masks, frozenset(masks if item.note in GRADES else [GLAND]))
 
 
 SOURCE = Source(

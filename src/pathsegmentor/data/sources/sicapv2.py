@@ -34,7 +34,7 @@ JPEG_NOISE = 2
 
 
 def items(folder: Path) -> Iterator[Item | Problem]:
-    """One item per patch; the note holds the coding of the whole set and the official part."""
+    """One item per patch with its official part; the note holds the coding of the whole set."""
     base = folder if (folder / "images").is_dir() else folder / "SICAPv2"
     for name in ("images", "masks"):
         files.need(base / name, "; ".join(LAYOUT))
@@ -58,8 +58,7 @@ def _items(base: Path) -> Iterator[Item | Problem]:
             yield pair
         else:
             name = pair[0].stem
-            note = f"{coding} {parts.get(name, '')}"
-            yield Item(name, pair, MPP, FACTOR, slide=name.split("_")[0], note=note)
+            yield Item(name, pair, MPP, FACTOR, parts.get(name, ""), slide=name.split("_")[0], note=coding)
     absent = len(set(parts) - {path.stem for path in images})
     if absent:
         yield Problem(f"partition/Test names {absent} images that are not here")
@@ -110,7 +109,7 @@ def _exact(path: Path) -> bool:
 
 def read(item: Item) -> Annotated:
     """All cancer of the patch; single patterns where the coding is known."""
-    coding = item.note.split(" ")[0]
+    coding = item.note
     pixels, mask = files.rgb(item.files[0]), files.codes(item.files[1])
     files.same_size(pixels, mask, item.name)
     if not _exact(item.files[1]):
@@ -147,7 +146,7 @@ SOURCE = Source(
     paper=Counts(23924, 23924, 19140, 4784),
     batch=100,
     notes=(
-        "an official partition exists (partition/Test); the paper splits at random, here by slide",
+        "split at random by slide, for the paper splits at random; official is the download's partition/Test",
         "table 1 says 20x; its counts and the source's descriptions say 10x",
     ),
 )

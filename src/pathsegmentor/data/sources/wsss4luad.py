@@ -64,7 +64,7 @@ def read(item: Item) -> Annotated:
         files.known_codes(mask, known, f"{item.name} ({name})")
     masks: dict[str, MaskArray] = {label: np.asarray(tissue == code) for code, label in enumerate(LABELS)}
     # White that is painted as background is none of the tissues; only where the two masks disagree is it unknown.
-    ignore = (white > 0) & (tissue != BACKGROUND)
+    ignore = (white > 0) != (tissue == BACKGROUND)
     return Annotated(pixels, masks, frozenset(LABELS), ignore if ignore.any() else None)
 
 

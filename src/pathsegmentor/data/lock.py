@@ -1,0 +1,63 @@
+"""One build at a time in a folder; the lock of a build that was killed is nobody's."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pathsegmentor.errors import BadInput
+
+LOCK = ".build.lock"
+_NOT_SUPPORTED = {errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK}
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the folder for the time of the block; raises ``BadInput`` if another process holds it.
+
+    The system ends a lock with its process, so none is ever stale. Where a file system has no locks there is
+    none, and two builds at once are the user's to avoid.
+    """
+    path = folder / LOCK
+    handle = _held(path)
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)  # before the lock ends: whoever waits for it must not find this file
+        os.close(handle)
+
+
+def _held(path: Path) -> int:
+    """The open, locked file."""
+    while True:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in _NOT_SUPPORTED:
+                return handle
+            holder = os.read(handle, 200).decode(errors="replace").strip()
+            os.close(handle)
+            if not isinstance(error, BlockingIOError):
+                raise
+            by = f" ({holder})" if holder else ""
+            raise BadInput(
+                f"another build is writing to {path.parent}{by}; wait for its end, or choose another --out"
+            ) from error
+        if _is_at(handle, path):
+            os.ftruncate(handle, 0)
+            os.write(handle, f"process {os.getpid()} on {socket.gethostname()}".encode())
+            return handle
+        os.close(handle)  # its last holder has just removed it
+
+
+def _is_at(handle: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(handle), path.stat())
+    except FileNotFoundError:
+        return False
