@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from pathsegmentor.atomic import whole_file
-from pathsegmentor.data import workers
+from pathsegmentor.data import content, workers
+from pathsegmentor.data.counted import added
 from pathsegmentor.data.manifest import MANIFEST, arrow, join
 from pathsegmentor.data.own import OWN
 from pathsegmentor.data.record import Item, Problem, Source
@@ -20,6 +21,7 @@ from pathsegmentor.errors import BadInput
 
 SHARDS = "shards.json"
 REPORT = "report.json"
+UNPLACED = "belongs to no image that can be used"
 Progress = Callable[[str, int, int], None]
 
 
@@ -97,7 +99,11 @@ def build_source(wish: Wish, out: Path, settings: Settings, progress: Progress |
     source = wish.source
     items, problems = find_items(source, wish.folder)
     rule = wish.split or source.split
-    plans = plan_shards(source, items, assign_splits(items, rule, settings.seed), out, settings)
+    held = content.settled(out, source.name)
+    items, more = _apart(items, rule, held)
+    problems += more
+    splits = assign_splits(items, rule, settings.seed, held)
+    plans = plan_shards(source, items, splits, out, settings)
     _remove_others(out, source.name, {plan.name for plan in plans})
     waiting = [plan for plan in plans if done(plan) is None]
     finished = len(plans) - len(waiting)
@@ -120,23 +126,32 @@ def build_source(wish: Wish, out: Path, settings: Settings, progress: Progress |
         "licence": asdict(source.licence),
         "labels": [*source.labels, *(source.more if settings.all_labels else ())],
         "shards": len(plans),
-        "problems": problems,
+        "problems": [problem.what for problem in problems if problem.lost],
+        "remarks": [problem.what for problem in problems if not problem.lost],
+        "unplaced": sum(problem.objects for problem in problems),
+        "contents": {item.content: split for item, split in zip(items, splits, strict=True) if item.content},
     }
     with whole_file(listing) as beside:
         beside.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
 
 
-def find_items(source: Source, folder: Path) -> tuple[list[Item], list[str]]:
+def _apart(items: Sequence[Item], rule: str, held: Mapping[str, tuple[str, str]]) -> tuple[list[Item], list[Problem]]:
+    """Items without those whose picture another source holds in the other split."""
+    why = {item.name: content.torn(item, rule, held) for item in items}
+    return [item for item in items if not why[item.name]], [Problem(what) for what in why.values() if what]
+
+
+def find_items(source: Source, folder: Path) -> tuple[list[Item], list[Problem]]:
     """All items of a download and what is wrong with it; none at all is refused with the layout."""
     items: list[Item] = []
-    problems: list[str] = []
+    problems: list[Problem] = []
     for found in source.items(folder):
         if isinstance(found, Problem):
-            problems.append(found.what)
+            problems.append(found)
         else:
             items.append(found)
     if not items:
-        first = f" ({problems[0]})" if problems else ""
+        first = f" ({problems[0].what})" if problems else ""
         raise BadInput(f"{folder} holds no image of {source.name}{first}; expected {'; '.join(source.layout)}")
     name, times = Counter(item.name for item in items).most_common(1)[0]
     if times > 1:
@@ -185,12 +200,19 @@ def notes(out: Path) -> Iterator[dict[str, Any]]:
         yield json.loads(path.read_text(encoding="utf-8"))
 
 
+def _unplaced(listing: Mapping[str, Any]) -> dict[str, Any]:
+    """The count of objects that no image of a source has taken."""
+    lost = listing.get("unplaced", 0)
+    return {"read": lost, "used": 0, "passed_over": lost, "reasons": {UNPLACED: lost} if lost else {}, "said": {}}
+
+
 def finish(out: Path) -> dict[str, Any]:
     """Join the parts of all sources in ``out`` to one manifest, list the shards, and report."""
     sources = {}
     for path in sorted((out / "parts").glob("*.source.json")):
         found = json.loads(path.read_text(encoding="utf-8"))
         sources[found["source"]] = found | {"images": 0, "masks": 0, "without_label": 0, "left_out": []}
+        sources[found["source"]]["objects"] = _unplaced(found)
     listed = []
     for note in notes(out):
         if note["source"] not in sources:
@@ -199,6 +221,9 @@ def finish(out: Path) -> dict[str, Any]:
         for count in ("images", "masks", "without_label"):
             entry[count] += note[count]
         entry["left_out"] += note["left_out"]
+        entry["remarks"] = [*entry.get("remarks", ()), *note.get("remarks", ())]
+        if note.get("objects"):
+            entry["objects"] = added([entry["objects"], note["objects"]])
         listed.append({key: note[key] for key in ("name", "source", "bytes", "sha256", "images", "masks")})
     join((out / "parts" / f"{shard['name']}.parquet" for shard in listed), out / MANIFEST)
     report = {"sources": list(sources.values())}
