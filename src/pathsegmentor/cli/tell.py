@@ -33,6 +33,11 @@ def tell_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[objec
         console.print(table)
 
 
+def printable(value: object) -> str:
+    """Words from a file as they may reach a terminal: in one line, nothing in them that it would obey."""
+    return "".join(c if c.isprintable() else "?" for c in " ".join(str(value).split()))
+
+
 def _plain(value: object) -> Text:
     """People's words as they are: square brackets are no markup, line ends no rows."""
-    return Text(" ".join(str(value).split()))
+    return Text(printable(value))

@@ -30,8 +30,12 @@ class Spelt:
 
 
 def _forms(name: str) -> Iterator[str]:
-    composed = unicodedata.normalize("NFC", name)
-    yield from (name, composed, unicodedata.normalize("NFC", composed.casefold()))
+    yield from (name, composed(name), composed(composed(name).casefold()))
+
+
+def composed(name: str) -> str:
+    """A name in the form that is the same on every disk: a Mac's takes accents apart."""
+    return unicodedata.normalize("NFC", name)
 
 
 def spellings(name: str) -> tuple[str, ...]:

@@ -29,7 +29,7 @@ from pathsegmentor.data.counted import Count, Passed, all_passed
 from pathsegmentor.data.drawn import Drawn, annotate
 from pathsegmentor.data.layout import UM_AT_40X, read_layout, source_of
 from pathsegmentor.data.masks import read_masks
-from pathsegmentor.data.names import stem
+from pathsegmentor.data.names import composed, stem
 from pathsegmentor.data.pairs import MASKS, Pair, Part, find_pairs
 from pathsegmentor.data.record import Annotated, Item, Licence, Pixels, Problem, Source, Unused
 from pathsegmentor.data.tables import IMAGES, Facts, ImagesTable, read_labels, together
@@ -82,10 +82,12 @@ def own_items(folder: Path, mpp: float = 0.0) -> Iterator[Item | Problem]:
     table, labels = ImagesTable(folder), read_labels(folder)
     pairs: list[Pair] = []
     for found in find_pairs(folder):
-        if isinstance(found, Pair):
-            pairs.append(found)
-        else:
+        if isinstance(found, Problem):
             yield found
+            continue
+        if found.parts[0].form == "masks" and not labels:
+            raise BadInput(f"{folder} has masks/ but no labels.csv (columns class,label); class is the mask's code")
+        pairs.append(found)
     facts, unclear, unmatched = table.given({pair.image.relative_to(folder).as_posix(): pair.image for pair in pairs})
     names: set[str] = set()
     for group, picture in _pictures(pairs):
@@ -100,7 +102,8 @@ def own_items(folder: Path, mpp: float = 0.0) -> Iterator[Item | Problem]:
             yield Problem(_named(folder, group, str(error)), _objects_in(parts))
             continue
         # Two formats of one name are two images.
-        name = item.name if item.name not in names else group[0].image.relative_to(folder).as_posix()
+        place = group[0].image.relative_to(folder).as_posix()
+        name = next((name for name in (item.name, composed(place)) if name not in names), place)
         names.add(name)
         note = {"labels": labels, "parts": [(part.form, part.key, part.size) for part in parts]}
         yield replace(item, name=name, content=picture, note=json.dumps(note))
@@ -123,7 +126,7 @@ def _pictures(pairs: Sequence[Pair]) -> Iterator[tuple[list[Pair], str]]:
 def _item(folder: Path, group: Sequence[Pair], facts: Facts, mpp: float) -> Item:
     """One image; raises ``BadInput`` if what is told about it cannot be used."""
     image = group[0].image
-    name = stem(image.relative_to(folder).as_posix())
+    name = composed(stem(image.relative_to(folder).as_posix()))
     try:
         name.encode()
     except UnicodeEncodeError as error:
