@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pathsegmentor.data.coco import _packed, key_of
@@ -233,3 +233,40 @@ def test_any_runs_come_back_from_their_text(runs: list[int]) -> None:
 def test_the_description_packs_as_pycocotools_does() -> None:
     assert pack(runs_of(mask())) == PACKED
     assert (Runs((64, 128), tuple(_packed(PACKED))).mask() == mask()).all()
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["id", "counts", "size"]), inner),
+    max_leaves=8,
+)
+ids = st.sampled_from([1, "1", 2, "x", None, True, 1.5])
+annotations = anything | st.fixed_dictionaries(
+    {},
+    optional={
+        "id": ids,
+        "image_id": ids,
+        "category_id": ids,
+        "segmentation": anything | st.sampled_from([[flat(BOX)], [flat(OTHER)], flat(OTHER)]),
+        "iscrowd": anything,
+    },
+)
+
+
+@settings(deadline=None)
+@given(
+    st.lists(annotations, max_size=6),
+    st.lists(st.fixed_dictionaries({"id": ids, "file_name": st.sampled_from(["a.png", "b.png", "../c"])}) | anything),
+    st.lists(st.fixed_dictionaries({"id": ids, "name": st.sampled_from(["Tumor", "", "a-cell-"])}) | anything),
+)
+def test_every_annotation_is_used_or_passed_over(
+    tmp_path_factory: Any, made: list[Any], images: list[Any], kinds: list[Any]
+) -> None:
+    folder = tmp_path_factory.mktemp("any")
+    save(folder / "b.png", picture(2, 128, 128))
+    listing(folder, *made, images=images, categories=kinds)
+    found, problems = read(folder)
+    counts = [one.count for one in found if one.count is not None]
+    assert len(counts) == len(found)
+    assert sum(one.read for one in counts) + sum(problem.objects for problem in problems) == len(made)
+    assert all("\n" not in problem.what for problem in problems)

@@ -74,6 +74,11 @@ class Count:
         """How many objects there were."""
         return len(self.used) + len(self.passed)
 
+    def with_more(self, other: Count) -> Count:
+        """Both together."""
+        said = Counter(self.said) + Counter(other.said)
+        return Count(self.used + other.used, self.passed + other.passed, said)
+
     def left(self, seen: Mapping[str, Set[int]], reason: str) -> Count:
         """The count once it is known which numbers each label's masks still hold: others are passed over."""
 

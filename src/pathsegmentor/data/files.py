@@ -105,12 +105,27 @@ def codes(path: Path) -> NDArray[Any]:
 
     A grey picture stored as colours gives its first channel; coloured ones are refused.
     """
-    values = np.asarray(_opened(path))
+    image = _opened(path)
+    values = np.asarray(image.convert("L") if image.mode == "LA" else image)
     if values.ndim == 3:
         if not (values[..., :3] == values[..., :1]).all():
             raise BadInput(f"{path} holds colours where class or instance numbers were expected")
         values = values[..., 0]
     return values
+
+
+def one_page(path: Path) -> None:
+    """Refuse an image file of several pages of one size; smaller ones are copies for display."""
+    try:
+        with Image.open(path) as image:
+            size, pages = image.size, 1
+            for number in range(1, getattr(image, "n_frames", 1)):
+                image.seek(number)
+                pages += image.size == size
+    except Exception as error:  # decoders raise many classes on broken files
+        raise BadInput(f"{path} is damaged or no image: {_line(error)}") from error
+    if pages > 1:
+        raise BadInput(f"{path} holds {pages} pages where one mask was expected")
 
 
 def channels(path: Path) -> NDArray[np.uint8]:

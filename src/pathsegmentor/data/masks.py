@@ -50,6 +50,7 @@ def _meanings(labels: dict[str, str]) -> dict[int, str]:
 
 def _codes(path: Path) -> NDArray[Any]:
     values = files.codes(path)
+    files.one_page(path)
     return values.astype(np.uint8) if values.dtype == bool else values
 
 
