@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -93,11 +93,7 @@ def own_items(folder: Path, mpp: float = 0.0) -> Iterator[Item | Problem]:
     for group, picture in _pictures(pairs):
         parts = [part for pair in group for part in pair.parts]
         try:
-            rows = [row for pair in group for row in facts.get(pair.image, [])]
-            why = next((unclear[pair.image] for pair in group if pair.image in unclear), "")
-            if why:
-                raise BadInput(f"{why}; write its place in the folder")
-            item = _item(folder, group, together(rows), mpp)
+            item = _item(folder, group, _facts(group, facts, unclear), mpp)
         except BadInput as error:
             yield Problem(_named(folder, group, str(error)), _objects_in(parts))
             continue
@@ -108,10 +104,18 @@ def own_items(folder: Path, mpp: float = 0.0) -> Iterator[Item | Problem]:
         note = {"labels": labels, "parts": [(part.form, part.key, part.size) for part in parts]}
         yield replace(item, name=name, content=picture, note=json.dumps(note))
         for pair in group[1:]:
-            what = f"{pair.image.relative_to(folder)}: the same picture as {group[0].image.relative_to(folder)}"
-            yield Problem(f"{what}; both are one image", lost=False)
+            what = f"{pair.image.relative_to(folder)}: the same picture as {place}; both are one image"
+            yield Problem(what, lost=False)
     yield from table.unknown()
     yield from unmatched
+
+
+def _facts(group: Sequence[Pair], facts: Mapping[Path, list[Facts]], unclear: Mapping[Path, str]) -> Facts:
+    """What the table says of a picture under all of its names; raises ``BadInput`` if that is unclear."""
+    for pair in group:
+        if pair.image in unclear:
+            raise BadInput(f"{unclear[pair.image]}; write its place in the folder")
+    return together([row for pair in group for row in facts.get(pair.image, [])])
 
 
 def _pictures(pairs: Sequence[Pair]) -> Iterator[tuple[list[Pair], str]]:
