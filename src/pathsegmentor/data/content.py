@@ -10,12 +10,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from pathsegmentor.data import files
 from pathsegmentor.data.record import Item, Problem
 from pathsegmentor.errors import BadInput
 
-# Each holds one image in memory.
-THREADS = 4
+# Each holds one image in memory, which may be a large one.
+THREADS = 2
 
 
 def digest(path: Path) -> str:
@@ -24,7 +26,9 @@ def digest(path: Path) -> str:
         pixels = files.rgb(path)
     except BadInput:
         return ""
-    return hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).hexdigest()
+    found = hashlib.sha256(repr(pixels.shape).encode())
+    found.update(np.ascontiguousarray(pixels).data)
+    return found.hexdigest()
 
 
 def digests(paths: Sequence[Path]) -> list[str]:

@@ -200,9 +200,10 @@ def _of_size(pixels: Pixels, part: Part, objects: Iterable[Drawn | Passed]) -> I
     height, width = pixels.shape[:2]
     told = [side or str(real) for side, real in zip(part.size, (width, height), strict=True)]
     other = told != [str(width), str(height)]
+    turned = "; was it drawn without the image's EXIF orientation?" if told == [str(height), str(width)] else ""
     for one in objects:
         if other and isinstance(one, Drawn):
-            reason = f"is drawn on {told[0]} x {told[1]} pixels, but the image is {width} x {height} pixels"
+            reason = f"is drawn on {told[0]} x {told[1]} pixels, but the image is {width} x {height} pixels{turned}"
             yield Passed(one.place, one.name, reason)
         else:
             yield one
@@ -216,11 +217,12 @@ def _scale(images: Sequence[Path], told: str, given: float) -> float:
             return check_mpp(float(told))[0]
         except ValueError as error:  # BadInput is one of them
             raise BadInput(f"{IMAGES}: mpp '{told}' of {name} is no scale in um per pixel") from error
-    found = [float(np.sqrt(scale[0] * scale[1])) for path in images if (scale := read_scale(path))]
+    scales = [read_scale(path) for path in images]
+    found = [float(np.sqrt(scale.mpp[0] * scale.mpp[1])) for scale in scales if scale.mpp]
     if found and max(found) > MOST_UNEQUAL * min(found):
         raise BadInput(f"its files say {min(found):.4g} and {max(found):.4g} um per pixel; say which in {IMAGES}")
     if found:
         return found[0]
     if given:
         return check_mpp(given)[0]
-    raise BadInput(f"{name}: the file does not tell its scale; add --mpp, or a column mpp in {IMAGES}")
+    raise BadInput(f"{name}: {scales[0].no_mpp}; add --mpp, or a column mpp in {IMAGES}")
