@@ -68,7 +68,7 @@ def read_all(name: str, folder: Path) -> tuple[list[str], list[str], list[str]]:
             broken.append(str(error))
         else:
             whole.append(item.name)
-    return whole, broken, problems
+    return whole, broken, [problem.what for problem in problems]
 
 
 def files_of(name: str, folder: Path) -> tuple[Path, ...]:

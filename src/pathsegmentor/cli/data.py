@@ -95,29 +95,35 @@ def build(
 
 def tell_built(report: dict[str, Any], names: set[str], out: Path, as_json: bool) -> None:
     """The report of a build, as JSON or as a table with what was left out."""
-    left = [
-        f"{entry['source']}: {what}"
-        for entry in report["sources"]
-        if entry["source"] in names
-        for what in (*entry["problems"], *entry["left_out"])
-    ]
+    built = [entry for entry in report["sources"] if entry["source"] in names]
+    left = [f"{entry['source']}: {what}" for entry in built for what in (*entry["problems"], *entry["left_out"])]
     if as_json:
         tell_json(report)
     else:
-        rows = [
-            (e["source"], e["images"], e["masks"], e["without_label"], len(e["problems"]) + len(e["left_out"]))
-            for e in report["sources"]
-        ]
-        tell_table(str(out), ("source", "images#", "masks#", "without label#", "left out#"), rows)
-        for entry in report["sources"]:
-            for line in entry["moved"] if entry["source"] in names else ():
-                print(f"moved: {entry['source']}: {plain(line)}")
-        for line in left[:SHOWN]:
-            print(f"left out: {plain(line)}")
-        if len(left) > SHOWN:
-            print(f"... and {len(left) - SHOWN} more in {out / 'report.json'}")
+        columns = ("source", "images#", "masks#", "without label#", "left out#", "objects#", "used#", "passed over#")
+        tell_table(str(out), columns, [_built_row(entry) for entry in report["sources"]])
+        said = [f"{entry['source']}: {what}" for entry in built for what in (*entry["remarks"], *_how_used(entry))]
+        moved = [f"{entry['source']}: {what}" for entry in built for what in entry["moved"]]
+        for what, lines in (("moved", moved), ("left out", left), ("passed over or read otherwise", said)):
+            for line in lines[:SHOWN]:
+                print(f"{what}: {plain(line)}")
+            if len(lines) > SHOWN:
+                print(f"... and {len(lines) - SHOWN} more in {out / 'report.json'}")
     if left:
         raise typer.Exit(1)
+
+
+def _built_row(entry: dict[str, Any]) -> tuple[object, ...]:
+    """A source of a report; only a user's own objects are counted one by one."""
+    objects = entry["objects"]
+    counts = [objects[key] for key in ("read", "used", "passed_over")] if objects["read"] else ["-"] * 3
+    left_out = len(entry["problems"]) + len(entry["left_out"])
+    return (entry["source"], entry["images"], entry["masks"], entry["without_label"], left_out, *counts)
+
+
+def _how_used(entry: dict[str, Any]) -> list[str]:
+    """What is worth saying of objects that are used."""
+    return [f"{count} used objects {what}" for what, count in entry["objects"]["said"].items()]
 
 
 def stats(folder: Path, out: Path | None, as_json: bool) -> None:

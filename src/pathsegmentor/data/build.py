@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pathsegmentor.data import workers
+from pathsegmentor.data import content, workers
 from pathsegmentor.data.faults import line
 from pathsegmentor.data.finish import (
     PART_FOLDER,
@@ -81,8 +81,14 @@ def _build(wishes: Sequence[Wish], out: Path, settings: Settings, progress: Prog
     """Find and split the images of all sources before the first is read, for patients may be in several."""
     for wish in wishes:
         _take_over(wish, out)
-    drafts = [draft(wish, settings.seed) for wish in wishes]
-    agree(drafts, built_persons(out, {found.source for found in drafts}))
+    names = {wish.source.name for wish in wishes}
+    held = content.settled(out, names)
+    built = built_persons(out, names) | {(picture, *place) for picture, place in held.items()}
+    drafts = []
+    for wish in wishes:
+        drafts.append(draft(wish, settings.seed, held))
+        held |= drafts[-1].contents
+    agree(drafts, built)
     for wish, found in zip(wishes, drafts, strict=True):
         build_source(wish, found, out, settings, progress)
     return finish(out)
@@ -117,13 +123,14 @@ def _take_over(wish: Wish, out: Path) -> None:
         listing(out, bare).unlink(missing_ok=True)
 
 
-def draft(wish: Wish, seed: int) -> Draft:
-    """The images of one source with their splits."""
+def draft(wish: Wish, seed: int, held: Mapping[str, tuple[str, str]]) -> Draft:
+    """The images of one source with their splits; ``held`` has split and source of other sources' pictures."""
     source, rule = wish.source, wish.rule
     items, problems = find_items(source, wish.folder)
     if wish.split == "official":
         check_official(items, source.name)
-    return Draft(source.name, items, assign_splits(items, rule, seed), rule == "random", problems)
+    items, torn = _apart(items, rule, held)
+    return Draft(source.name, items, assign_splits(items, rule, seed, held), rule == "random", problems + torn)
 
 
 def build_source(wish: Wish, found: Draft, out: Path, settings: Settings, progress: Progress | None = None) -> None:
@@ -151,29 +158,40 @@ def build_source(wish: Wish, found: Draft, out: Path, settings: Settings, progre
         "licence": asdict(source.licence),
         "labels": [*source.labels, *(source.more if settings.all_labels else ())],
         "shards": len(plans),
-        "problems": found.problems,
+        "problems": [problem.what for problem in found.problems if problem.lost],
+        "remarks": [problem.what for problem in found.problems if not problem.lost],
+        "unplaced": sum(problem.objects for problem in found.problems),
         "moved": found.moved,
+        "contents": {content: split for content, (split, _) in found.contents.items()},
     }
     write_json(listing(out, source.name), report)
 
 
-def find_items(source: Source, folder: Path) -> tuple[list[Item], list[str]]:
+def _apart(items: Sequence[Item], rule: str, held: Mapping[str, tuple[str, str]]) -> tuple[list[Item], list[Problem]]:
+    """Items without those whose picture another source holds in the other split."""
+    why = {item.name: content.torn(item, rule, held) for item in items}
+    return [item for item in items if not why[item.name]], [Problem(what) for what in why.values() if what]
+
+
+def find_items(source: Source, folder: Path) -> tuple[list[Item], list[Problem]]:
     """All items of a download and what is wrong with it; none at all is refused with the layout."""
     items: list[Item] = []
-    problems: list[str] = []
+    problems: list[Problem] = []
     for found in _items(source, folder):
         if isinstance(found, Problem):
-            problems.append(found.what)
+            problems.append(found)
         else:
             items.append(found)
     for other, start in source.borrowed:
         own = [item for item in items if not item.name.startswith(start)]
         if len(own) < len(items):
             count = len(items) - len(own)
-            problems.append(f"{count} images named {start}* left out: they are those of {other}, the external test")
+            problems.append(
+                Problem(f"{count} images named {start}* left out: they are those of {other}, the external test")
+            )
         items = own
     if not items:
-        first = f" ({problems[0]})" if problems else ""
+        first = f" ({problems[0].what})" if problems else ""
         raise BadInput(f"{folder} holds no image of {source.name}{first}; expected {'; '.join(source.layout)}")
     name, times = Counter(item.name for item in items).most_common(1)[0]
     if times > 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from pathsegmentor.data.names import inside
 from pathsegmentor.data.record import Item, Pixels, Problem
 from pathsegmentor.errors import BadInput
 from pathsegmentor.imaging.read import check_whole, read_picture
@@ -39,14 +41,43 @@ def first_of(folder: Path, names: Iterable[str], what: str) -> Path:
 
 
 def below(folder: Path, name: str) -> Path:
-    """A path named by a file's content, refused if it leaves the folder."""
-    try:
-        path = (folder / name).resolve()
-    except (OSError, ValueError) as error:
-        raise BadInput(f"{name!r} is no file name: {_line(error)}") from error
-    if not path.is_relative_to(folder.resolve()):
+    """A path named by a file's content, refused if it leaves the folder; links that lie there are the user's own."""
+    if "\0" in name:
+        raise BadInput(f"{name!r} is no file name")
+    place = inside(name, folder)
+    if place is None:
         raise BadInput(f"'{name}' leaves the folder {folder}")
-    return folder / name
+    return folder / place
+
+
+def everything(folder: Path) -> list[Path]:
+    """All files below a folder that are not hidden, sorted; folders that are links are entered too.
+
+    Real folders come first and each is entered once, so that links in a circle end; a link to a folder above
+    is not entered.
+    """
+    found, entered = [], set()
+    above = folder.resolve().parents
+    waiting, linked = [folder], list[Path]()
+    while waiting or linked:
+        place = waiting.pop() if waiting else linked.pop(0)
+        try:
+            status = place.stat()
+            entries = sorted(os.scandir(place), key=lambda entry: entry.name)
+        except OSError as error:
+            raise BadInput(f"{place} cannot be read: {error.strerror}") from error
+        if (status.st_dev, status.st_ino) in entered or place.resolve() in above:
+            continue
+        entered.add((status.st_dev, status.st_ino))
+        for entry in entries:
+            path = place / entry.name
+            if _is_left_behind(Path(entry.name)):
+                continue
+            if entry.is_dir():
+                (linked if entry.is_symlink() else waiting).append(path)
+            elif entry.is_file():
+                found.append(path)
+    return sorted(found)
 
 
 def visible(folder: Path, *patterns: str) -> list[Path]:
@@ -74,12 +105,27 @@ def codes(path: Path) -> NDArray[Any]:
 
     A grey picture stored as colours gives its first channel; coloured ones are refused.
     """
-    values = np.asarray(_opened(path))
+    image = _opened(path)
+    values = np.asarray(image.convert("L") if image.mode == "LA" else image)
     if values.ndim == 3:
         if not (values[..., :3] == values[..., :1]).all():
             raise BadInput(f"{path} holds colours where class or instance numbers were expected")
         values = values[..., 0]
     return values
+
+
+def one_page(path: Path) -> None:
+    """Refuse an image file of several pages of one size; smaller ones are copies for display."""
+    try:
+        with Image.open(path) as image:
+            size, pages = image.size, 1
+            for number in range(1, getattr(image, "n_frames", 1)):
+                image.seek(number)
+                pages += image.size == size
+    except Exception as error:  # decoders raise many classes on broken files
+        raise BadInput(f"{path} is damaged or no image: {_line(error)}") from error
+    if pages > 1:
+        raise BadInput(f"{path} holds {pages} pages where one mask was expected")
 
 
 def channels(path: Path) -> NDArray[np.uint8]:

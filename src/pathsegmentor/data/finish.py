@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from pathsegmentor.atomic import whole_file
+from pathsegmentor.data.counted import added
 from pathsegmentor.data.faults import line
 from pathsegmentor.data.manifest import MANIFEST, join, read_part
 from pathsegmentor.data.record import person_of
@@ -16,6 +17,7 @@ from pathsegmentor.errors import BadInput
 SHARDS = "shards.json"
 REPORT = "report.json"
 SHARD_FOLDER, PART_FOLDER = "shards", "parts"
+UNPLACED = "belongs to no image that can be used"
 _LISTING = ".source.json"
 _COUNTED = ("name", "bytes", "sha256", "images", "masks", "without_label", "left_out")
 
@@ -65,6 +67,8 @@ def finish(out: Path) -> dict[str, Any]:
         name: _noted(listing(out, name), name) | {"images": 0, "masks": 0, "without_label": 0, "left_out": []}
         for name in _sources(out)
     }
+    for entry in sources.values():
+        entry["objects"] = _unplaced(entry)
     listed = []
     # A source without a listing was stopped before its end.
     for note in notes(out, set(sources)):
@@ -72,12 +76,21 @@ def finish(out: Path) -> dict[str, Any]:
         for count in ("images", "masks", "without_label"):
             entry[count] += note[count]
         entry["left_out"] += note["left_out"]
+        entry["remarks"] = [*entry.get("remarks", ()), *note.get("remarks", ())]
+        if note.get("objects"):
+            entry["objects"] = added([entry["objects"], note["objects"]])
         listed.append({key: note[key] for key in ("name", "source", "bytes", "sha256", "images", "masks")})
     join((_part(out, shard["name"]) for shard in listed), out / MANIFEST)
     report = {"sources": list(sources.values())}
     write_json(out / SHARDS, {"shards": listed})
     write_json(out / REPORT, report)
     return report
+
+
+def _unplaced(listing: Mapping[str, Any]) -> dict[str, Any]:
+    """The count of objects that no image of a source has taken."""
+    lost = listing.get("unplaced", 0)
+    return {"read": lost, "used": 0, "passed_over": lost, "reasons": {UNPLACED: lost} if lost else {}, "said": {}}
 
 
 def notes(out: Path, sources: set[str]) -> Iterator[dict[str, Any]]:

@@ -16,6 +16,7 @@ import numpy as np
 import yaml
 
 from pathsegmentor.data import files
+from pathsegmentor.data.counted import Count, Mark, Passed, Place
 from pathsegmentor.data.record import Annotated, Item, Licence, MaskArray, Problem, Source
 from pathsegmentor.errors import BadInput, BadModel
 from pathsegmentor.imaging.picture import check_mpp
@@ -187,6 +188,7 @@ def read_item(layout: Layout, item: Item) -> Annotated:
     masks: dict[str, MaskArray] = {}
     ignore = np.zeros(pixels.shape[:2], bool)
     known = _known_codes(layout, row)
+    count = Count()
     for rule in layout.masks:
         if not _matches(rule.only, row):
             continue
@@ -198,12 +200,29 @@ def read_item(layout: Layout, item: Item) -> Annotated:
             files.known_codes(values, codes, item.name)
         ignore |= np.isin(values, rule.ignore)
         there = _matches(rule.when, row)
+        count = count.with_more(_counted(rule, name, values, row, there))
         for code, label in rule.labels.items():
             mask = _mask(values, code, rule.instances) if there else np.zeros(values.shape, bool)
             key = Label.from_id(_fill(label, row)).id
             masks[key] = _joined(masks[key], mask) if key in masks else mask
     complete = frozenset(masks) if layout.complete else frozenset()
-    return Annotated(pixels, masks, complete, ignore if ignore.any() else None)
+    return Annotated(pixels, masks, complete, ignore if ignore.any() else None, count=count)
+
+
+def _counted(rule: MaskRule, name: str, values: Any, row: dict[str, str], there: bool) -> Count:
+    """What becomes of the codes of a mask by a rule; with ``any`` all but 0 are one object."""
+    used, passed = [], []
+    codes = np.unique(values).tolist()
+    for code in [ANY] if ANY in rule.labels and any(codes) else map(str, codes):
+        place = Place(Path(name).name, f"code {code}")
+        if code in rule.labels and there:
+            label = Label.from_id(_fill(rule.labels[code], row)).id
+            used.append(Mark(place, label, label))
+        elif code in map(str, rule.ignore):
+            used.append(Mark(place, "", ""))
+        elif code in map(str, rule.other):
+            passed.append(Passed(place, "", "means none of the labels", lost=False, gap=False))
+    return Count(tuple(used), tuple(passed))
 
 
 def _known_codes(layout: Layout, row: dict[str, str]) -> dict[str, set[int] | None]:

@@ -1,61 +1,61 @@
 """A user's own annotated folder, in one of four forms.
 
 - ``pathseg.yaml``: a description (``layout.py``);
-- QuPath: images, each with ``NAME.geojson`` beside it or in any other folder;
-- COCO: images and ``.json`` files with ``images``, ``annotations`` and ``categories``;
-- masks: ``images/`` and ``masks/`` with the same names, and ``labels.csv``.
+- QuPath: images, each with ``NAME.geojson`` beside it or in any other folder (``qupath.py``);
+- COCO: images and ``.json`` files with ``images``, ``annotations`` and ``categories`` (``coco.py``);
+- masks: ``images/`` and ``masks/`` with the same names, and ``labels.csv`` (``masks.py``).
 
 ``labels.csv`` (columns ``class``, ``label``) says which label a class name or mask code means; without it
 a class name that is a label id is taken as such, any other becomes ``unspecified-tissue-NAME``. QuPath's
 own ``Ignore*`` marks pixels about which nothing is known; other names that end with ``*`` are no labels.
 ``images.csv`` (column ``image``, and any of ``split``, ``patient``, ``slide``, ``mpp``) tells more about
-the images; the scale is otherwise the file's own, or the one given.
+the images; the scale is otherwise the file's own, or the one given. The same picture under several names
+is one image with all of their annotations. Every annotated object is counted (``counted.py``).
 """
 
 from __future__ import annotations
 
 import json
-import os
-import unicodedata
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from pathsegmentor.data import files
-from pathsegmentor.data.drawn import Drawn, coco_objects, is_coco, painted, qupath_objects, read_coco, read_json
-from pathsegmentor.data.layout import UM_AT_40X, known_split, read_layout, source_of
-from pathsegmentor.data.record import Annotated, Item, Licence, MaskArray, Pixels, Problem, Source
+from pathsegmentor.data import content, files
+from pathsegmentor.data.counted import Count, Passed, all_passed
+from pathsegmentor.data.drawn import Drawn, annotate
+from pathsegmentor.data.layout import UM_AT_40X, read_layout, source_of
+from pathsegmentor.data.masks import read_masks
+from pathsegmentor.data.names import composed, stem
+from pathsegmentor.data.pairs import MASKS, Pair, Part, find_pairs
+from pathsegmentor.data.record import Annotated, Item, Licence, Pixels, Problem, Source, Unused
+from pathsegmentor.data.tables import IMAGES, Facts, ImagesTable, read_labels, together
 from pathsegmentor.errors import BadInput
 from pathsegmentor.imaging.picture import check_mpp
 from pathsegmentor.imaging.read import read_scale
-from pathsegmentor.vocabulary import Label
 
 DESCRIPTION = "pathseg.yaml"
 LAYOUT = (
-    f"{DESCRIPTION}",
+    DESCRIPTION,
     "or images with NAME.geojson from QuPath",
     "or images and COCO .json files",
-    "or images/ and masks/ with labels.csv (class,label)",
+    MASKS,
 )
 # What stands for a user's own folder where a source is named.
 OWN = "folder"
-STRUCTURES = ("tissue", "cell", "nuclei")
-# QuPath's class for regions to be left out of everything.
-IGNORE = "ignore*"
-
-Found = tuple[Path, Path, dict[str, Any]]
+# Scales of one picture's files that differ by more contradict each other.
+MOST_UNEQUAL = 1.05
 
 
 def own_source(folder: Path, mpp: float = 0.0) -> Source:
     """The source that reads a user's folder; ``mpp`` is the scale of images that do not tell theirs."""
     if (folder / DESCRIPTION).is_file():
-        return source_of(read_layout(folder / DESCRIPTION))
-    labels = tuple(sorted(set(_labels(folder).values())))
+        found = source_of(read_layout(folder / DESCRIPTION))
+        return replace(found, items=partial(_once, found))
+    labels = tuple(sorted(set(read_labels(folder).values())))
     return Source(
         name=f"{OWN}-" + "".join(c if c.isalnum() else "_" for c in folder.resolve().name.lower()),
         title=folder.resolve().name,
@@ -66,242 +66,163 @@ def own_source(folder: Path, mpp: float = 0.0) -> Source:
         mpp=mpp,
         factor=1.0,
         labels=labels,
-        split="official" if _told(folder, "split") else "random",
+        split="official" if ImagesTable(folder).tells("split") else "random",
         seen="bytes",
         items=partial(own_items, mpp=mpp),
         read=read_own,
     )
 
 
+def _once(source: Source, folder: Path) -> Iterator[Item | Problem]:
+    return content.once(source.items(folder))
+
+
 def own_items(folder: Path, mpp: float = 0.0) -> Iterator[Item | Problem]:
     """Images of the folder with their annotation, whichever form it has."""
-    told = {row["image"].strip(): row for row in _images_table(folder)}
-    labels = _labels(folder)
-    names: set[str] = set()
-    used: set[str] = set()
-    for found in _annotated(folder):
+    table, labels = ImagesTable(folder), read_labels(folder)
+    pairs: list[Pair] = []
+    for found in find_pairs(folder):
         if isinstance(found, Problem):
             yield found
             continue
-        image, annotation, note = found
-        place = Path(os.path.relpath(image, folder))
-        key = next((key for key in _keys(place) if key in told), "")
-        row = told.get(key, {})
-        used.add(key)
+        if found.parts[0].form == "masks" and not labels:
+            raise BadInput(f"{folder} has masks/ but no labels.csv (columns class,label); class is the mask's code")
+        pairs.append(found)
+    facts, unclear, unmatched = table.given({pair.image.relative_to(folder).as_posix(): pair.image for pair in pairs})
+    names: set[str] = set()
+    for group, picture in _pictures(pairs):
+        parts = [part for pair in group for part in pair.parts]
         try:
-            scale = _scale(image, row.get("mpp", ""), mpp)
+            item = _item(folder, group, _facts(group, facts, unclear), mpp)
         except BadInput as error:
-            yield Problem(str(error))
+            yield Problem(_named(folder, group, str(error)), _objects_in(parts))
             continue
-        name = str(place.with_suffix(""))
         # Two formats of one name are two images.
-        name = str(place) if name in names else name
+        place = group[0].image.relative_to(folder).as_posix()
+        name = next((name for name in (item.name, composed(place)) if name not in names), place)
         names.add(name)
-        yield Item(
-            name=name,
-            files=(image, annotation),
-            mpp=scale,
-            factor=scale / UM_AT_40X,
-            split=known_split(row.get("split", ""), "images.csv"),
-            patient=row.get("patient", ""),
-            slide=row.get("slide", ""),
-            note=json.dumps(note | {"labels": labels}),
-        )
-    for key in sorted(set(told) - used):
-        yield Problem(f"images.csv: no annotated image '{key}'")
+        note = {"labels": labels, "parts": [(part.form, part.key, part.size) for part in parts]}
+        yield replace(item, name=name, content=picture, note=json.dumps(note))
+        for pair in group[1:]:
+            what = f"{pair.image.relative_to(folder)}: the same picture as {place}; both are one image"
+            yield Problem(what, lost=False)
+    yield from table.unknown()
+    yield from unmatched
 
 
-def _keys(place: Path) -> Iterator[str]:
-    """What an image may be called in images.csv, the most exact first."""
-    yield from (place.as_posix(), place.with_suffix("").as_posix(), place.name, place.stem)
+def _facts(group: Sequence[Pair], facts: Mapping[Path, list[Facts]], unclear: Mapping[Path, str]) -> Facts:
+    """What the table says of a picture under all of its names; raises ``BadInput`` if that is unclear."""
+    for pair in group:
+        if pair.image in unclear:
+            raise BadInput(f"{unclear[pair.image]}; write its place in the folder")
+    return together([row for pair in group for row in facts.get(pair.image, [])])
+
+
+def _pictures(pairs: Sequence[Pair]) -> Iterator[tuple[list[Pair], str]]:
+    """Images that are the same picture together, with what identifies it."""
+    groups: dict[str, list[Pair]] = defaultdict(list)
+    for pair, picture in zip(pairs, content.digests([pair.image for pair in pairs]), strict=True):
+        groups[picture or f"unreadable {pair.image}"].append(pair)
+    for picture, group in groups.items():
+        yield group, "" if picture.startswith("unreadable") else picture
+
+
+def _item(folder: Path, group: Sequence[Pair], facts: Facts, mpp: float) -> Item:
+    """One image; raises ``BadInput`` if what is told about it cannot be used."""
+    image = group[0].image
+    name = composed(stem(image.relative_to(folder).as_posix()))
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        raise BadInput("its name is no text; rename it") from error
+    scale = _scale([pair.image for pair in group], facts.mpp, mpp)
+    return Item(
+        name=name,
+        files=(image, *(part.file for pair in group for part in pair.parts)),
+        mpp=scale,
+        factor=scale / UM_AT_40X,
+        split=facts.split,
+        patient=facts.patient,
+        slide=facts.slide,
+    )
+
+
+def _named(folder: Path, group: Sequence[Pair], what: str) -> str:
+    """A line that names the images it is about."""
+    names = " and ".join(pair.image.relative_to(folder).as_posix() for pair in group)
+    return what if group[0].image.name in what else f"{names}: {what}"
+
+
+def _objects_in(parts: Iterable[Part]) -> int:
+    """How many objects annotations hold; of those that cannot be read, and of masks, none."""
+    count = 0
+    for part in parts:
+        try:
+            count += len(part.objects()) if part.form != "masks" else 0
+        except BadInput:
+            continue
+    return count
 
 
 def read_own(item: Item) -> Annotated:
-    """Pixels and masks of one image."""
+    """Pixels and masks of one image; raises ``Unused`` with its objects if it cannot be used."""
     note = json.loads(item.note)
-    pixels, labels = files.rgb(item.files[0]), note["labels"]
-    if note["form"] == "masks":
-        masks = _read_mask(item, labels, pixels)
-        return Annotated(pixels, masks, frozenset(labels.values()))
-    if note["form"] == "coco":
-        _same_size(pixels, note["size"], item)
-        objects = coco_objects(item.files[1], note["id"])
-    else:
-        objects = qupath_objects(item.files[1])
-    return _annotation(pixels, objects, labels)
-
-
-def _same_size(pixels: Pixels, told: list[int | None], item: Item) -> None:
-    """Refuse polygons drawn on the image at another size."""
-    height, width = pixels.shape[:2]
-    if told[0] not in (None, width) or told[1] not in (None, height):
-        turned = "; was it drawn without the image's EXIF orientation?" if told == [height, width] else ""
-        raise BadInput(f"image is {width} x {height} pixels, {item.files[1].name} says {told[0]} x {told[1]}{turned}")
-
-
-def label_of(name: str, labels: dict[str, str]) -> str:
-    """The label id that a class name means."""
-    plain = " ".join(unicodedata.normalize("NFC", name).lower().split())
-    if _key(name) in labels:
-        return labels[_key(name)]
-    parts = [part.strip() for part in plain.split("-", 2)]
-    if len(parts) == 3 and parts[1] in STRUCTURES:
-        return Label.from_id(plain).id
-    if not plain:
-        raise BadInput("a class has no name")
-    return Label("unspecified", "tissue", plain).id
-
-
-def _annotation(pixels: Pixels, objects: Sequence[Drawn], labels: dict[str, str]) -> Annotated:
-    """Masks of drawn objects; about crowds and what QuPath ignores nothing is known."""
-    height, width = pixels.shape[:2]
-    wanted: list[tuple[str, Drawn]] = []
-    unknown = np.zeros((height, width), np.int32)
-    for drawn in objects:
-        starred = drawn.name.endswith("*") and _key(drawn.name) not in labels
-        if drawn.crowd or (starred and _key(drawn.name) == IGNORE):
-            drawn.paint(unknown, 1)
-        elif not starred:
-            wanted.append((label_of(drawn.name, labels), drawn))
-    masks: dict[str, MaskArray] = dict(painted(wanted, height, width))
-    if wanted and not any(mask.any() for mask in masks.values()):
-        raise BadInput(f"none of its {len(wanted)} objects lies inside the image of {width} x {height} pixels")
-    if len({Label.from_id(label).file_name for label in masks}) < len(masks):
-        raise BadInput(f"classes differ only in signs that file names lack: {', '.join(sorted(masks))}")
-    complete = frozenset(masks) | frozenset(labels.values())
-    return Annotated(pixels, masks, complete, unknown > 0 if unknown.any() else None)
-
-
-def _read_mask(item: Item, labels: dict[str, str], pixels: Pixels) -> dict[str, MaskArray]:
-    values: NDArray[Any] = files.codes(item.files[1])
-    files.same_size(pixels, values, item.name)
-    if values.dtype == bool:
-        values = values.astype(np.uint8)
+    labels, image, annotations = note["labels"], item.files[0], item.files[1:]
+    if note["parts"][0][0] == "masks":
+        return read_masks(item.name, image, annotations, labels)
+    parts = [
+        Part(form, path, key, tuple(size)) for (form, key, size), path in zip(note["parts"], annotations, strict=True)
+    ]
+    objects, unreadable = _objects(parts)
     try:
-        known = {int(code): label for code, label in labels.items()}
-    except ValueError as error:
-        raise BadInput(f"labels.csv: classes of masks are numbers ({error})") from error
-    files.known_codes(values, {0, *known}, item.name)
-    return {
-        label: np.isin(values, [code for code, other in known.items() if other == label])
-        for label in dict.fromkeys(known.values())
-    }
+        if unreadable:
+            raise BadInput(unreadable)
+        pixels = files.rgb(image)
+        return annotate(pixels, [one for part, own in objects for one in _of_size(pixels, part, own)], labels)
+    except BadInput as error:
+        every = all_passed((one for _, own in objects for one in own), "belongs to an image that is left out")
+        raise Unused(str(error), Count(passed=every)) from error
 
 
-def _annotated(folder: Path) -> Iterator[Found | Problem]:
-    coco = [path for path in files.visible(folder, "*.json", "annotations/*.json") if is_coco(read_json(path))]
-    if coco:
-        yield from _coco_images(folder, coco)
-    elif (folder / "masks").is_dir():
-        if not _labels(folder):
-            raise BadInput(f"{folder} has masks/ but no labels.csv (columns class,label); class is the mask's code")
-        yield from _with_masks(*(files.need(folder / name, LAYOUT[-1]) for name in ("images", "masks")))
-    else:
-        yield from _with_outlines(folder)
-
-
-def _pictures_below(folder: Path) -> list[Path]:
-    return [path for path in files.visible(folder, "**/*") if path.suffix.lower() in files.IMAGES]
-
-
-def _with_masks(images: Path, masks: Path) -> Iterator[Found | Problem]:
-    """Images and masks in the same place below their folders, with the same name."""
-    by_place = {path.relative_to(masks).with_suffix(""): path for path in _pictures_below(masks)}
-    for image in _pictures_below(images):
-        mask = by_place.pop(image.relative_to(images).with_suffix(""), None)
-        yield (image, mask, {"form": "masks"}) if mask else Problem(f"{image.name}: image without mask")
-    for mask in by_place.values():
-        yield Problem(f"{mask.name}: mask without image")
-
-
-def _with_outlines(folder: Path) -> Iterator[Found | Problem]:
-    """Images with QuPath's outlines; one that lies beside an image of its name belongs to no other."""
-    outlines, images = files.visible(folder, "**/*.geojson"), _pictures_below(folder)
-    if not (outlines and images):
-        return
-    by_name: dict[str, list[Path]] = defaultdict(list)
-    for path in outlines:
-        by_name[path.name].append(path)
-    # QuPath users export both NAME.geojson and NAME.png.geojson.
-    named = {
-        image: [path for end in (image.stem, image.name) for path in by_name.get(f"{end}.geojson", [])]
-        for image in images
-    }
-    beside = {image: [path for path in paths if path.parent == image.parent] for image, paths in named.items()}
-    taken = {path for paths in beside.values() for path in paths}
-    chosen = {image: beside[image] or [path for path in named[image] if path not in taken] for image in images}
-    claims = Counter(path for paths in chosen.values() for path in paths)
-    for image, paths in chosen.items():
-        places = " and ".join(str(path.relative_to(folder)) for path in paths)
-        if not paths:
-            yield Problem(f"{image.relative_to(folder)}: image without .geojson")
-        elif len(paths) > 1:
-            yield Problem(f"{image.relative_to(folder)}: either of {places} may be its annotation")
-        elif claims[paths[0]] > 1:
-            yield Problem(f"{image.relative_to(folder)}: {places} may be that of another image too")
-        else:
-            yield image, paths[0], {"form": "qupath"}
-    for path in outlines:
-        if path not in claims:
-            yield Problem(f"{path.relative_to(folder)}: annotation without image")
-
-
-def _coco_images(folder: Path, listings: list[Path]) -> Iterator[Found | Problem]:
-    named = set()
-    for path in listings:
-        for image in read_coco(path).images:
-            name = image["file_name"]
-            places = [files.below(folder, name), files.below(folder, f"images/{name}")]
-            there = next((place for place in places if name and place.is_file()), None)
-            if there is None:
-                yield Problem(f"{path.name}: {name} is missing")
-                continue
-            named.add(there.resolve())
-            size = [image.get("width"), image.get("height")]
-            yield there, path, {"form": "coco", "id": image["id"], "size": size}
-    homes = {path.parent for path in named}
-    for picture in _pictures_below(folder):
-        if picture.resolve() not in named and picture.resolve().parent in homes:
-            yield Problem(f"{picture.relative_to(folder)}: image in no COCO file")
-
-
-def _images_table(folder: Path) -> list[dict[str, str]]:
-    path = folder / "images.csv"
-    return files.table(path, ["image"]) if path.is_file() else []
-
-
-def _told(folder: Path, column: str) -> bool:
-    return any(row.get(column) for row in _images_table(folder))
-
-
-def _labels(folder: Path) -> dict[str, str]:
-    """Label id by class, as ``labels.csv`` says; names differ by more than case and blanks around them."""
-    path = folder / "labels.csv"
-    labels: dict[str, str] = {}
-    for number, row in enumerate(files.table(path, ["class", "label"]) if path.is_file() else [], start=2):
+def _objects(parts: Iterable[Part]) -> tuple[list[tuple[Part, list[Drawn | Passed]]], str]:
+    """The objects of each annotation, and what is wrong with one that cannot be read."""
+    found, unreadable = [], ""
+    for part in parts:
         try:
-            label = Label.from_id(row["label"].lower()).id
+            found.append((part, part.objects()))
         except BadInput as error:
-            raise BadInput(f"{path} line {number}: {error}") from error
-        if labels.setdefault(_key(row["class"]), label) != label:
-            raise BadInput(f"{path} line {number}: class '{row['class']}' has another label above")
-    return labels
+            unreadable = unreadable or str(error)
+    return found, unreadable
 
 
-def _key(name: str) -> str:
-    return unicodedata.normalize("NFC", name).strip().casefold()
+def _of_size(pixels: Pixels, part: Part, objects: Iterable[Drawn | Passed]) -> Iterator[Drawn | Passed]:
+    """Objects as they are, unless they were drawn on the image at another size."""
+    height, width = pixels.shape[:2]
+    told = [side or str(real) for side, real in zip(part.size, (width, height), strict=True)]
+    other = told != [str(width), str(height)]
+    turned = "; was it drawn without the image's EXIF orientation?" if told == [str(height), str(width)] else ""
+    for one in objects:
+        if other and isinstance(one, Drawn):
+            reason = f"is drawn on {told[0]} x {told[1]} pixels, but the image is {width} x {height} pixels{turned}"
+            yield Passed(one.place, one.name, reason)
+        else:
+            yield one
 
 
-def _scale(image: Path, told: str, given: float) -> float:
-    """Um per pixel: the table's, the file's, or the one given."""
+def _scale(images: Sequence[Path], told: str, given: float) -> float:
+    """Um per pixel: the table's, the files', or the one given."""
+    name = images[0].name
     if told:
         try:
             return check_mpp(float(told))[0]
         except ValueError as error:  # BadInput is one of them
-            raise BadInput(f"images.csv: mpp '{told}' of {image.name} is no scale in um per pixel") from error
-    found = read_scale(image)
-    if found.mpp:
-        return float(np.sqrt(found.mpp[0] * found.mpp[1]))
+            raise BadInput(f"{IMAGES}: mpp '{told}' of {name} is no scale in um per pixel") from error
+    scales = [read_scale(path) for path in images]
+    found = [float(np.sqrt(scale.mpp[0] * scale.mpp[1])) for scale in scales if scale.mpp]
+    if found and max(found) > MOST_UNEQUAL * min(found):
+        raise BadInput(f"its files say {min(found):.4g} and {max(found):.4g} um per pixel; say which in {IMAGES}")
+    if found:
+        return found[0]
     if given:
         return check_mpp(given)[0]
-    raise BadInput(f"{image.name}: {found.no_mpp}; add --mpp, or a column mpp in images.csv")
+    raise BadInput(f"{name}: {scales[0].no_mpp}; add --mpp, or a column mpp in {IMAGES}")

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from pathsegmentor.data.record import Item
+from pathsegmentor.data.record import Item, Problem
 from pathsegmentor.errors import BadInput
 
 SHOWN = 3
@@ -24,12 +24,18 @@ class Draft:
     items: list[Item]
     splits: list[str]
     free: bool
-    problems: list[str]
+    problems: list[Problem]
     moved: list[str] = field(default_factory=list)
+
+    @property
+    def contents(self) -> dict[str, tuple[str, str]]:
+        """Split and source of its pictures, by content where that is known."""
+        pairs = zip(self.items, self.splits, strict=True)
+        return {item.content: (split, self.source) for item, split in pairs if item.content}
 
 
 class Parts:
-    """Which sources have a patient in which split."""
+    """Which sources have a patient, or a picture by its content, in which split."""
 
     def __init__(self, built: Iterable[tuple[str, str, str]] = ()) -> None:
         self._sources: dict[tuple[str, str], set[str]] = defaultdict(set)
@@ -68,7 +74,8 @@ def agree(drafts: Sequence[Draft], built: Iterable[tuple[str, str, str]]) -> Non
 
 def _add(parts: Parts, draft: Draft) -> None:
     for item, split in zip(draft.items, draft.splits, strict=True):
-        parts.add(item.person, split, draft.source)
+        for known in item.identities:
+            parts.add(known, split, draft.source)
 
 
 def _refuse_built(draft: Draft, built: Parts) -> None:
@@ -93,7 +100,7 @@ def _leave_out(draft: Draft, parts: Parts) -> None:
         others = parts.others(item.person, "test", draft.source) if split == "train" else []
         if others:
             where = f"the test part of {' and '.join(others)}"
-            draft.problems.append(f"{item.name}: left out of training, patient {item.person} is in {where}")
+            draft.problems.append(Problem(f"{item.name}: left out of training, patient {item.person} is in {where}"))
         else:
             kept.append((item, split))
     draft.items, draft.splits = [item for item, _ in kept], [split for _, split in kept]
@@ -105,8 +112,9 @@ def _follow(draft: Draft, parts: Parts) -> None:
     persons: dict[str, set[str]] = defaultdict(set)
     for split in ("train", "test"):
         for item in draft.items:
-            if others := parts.others(item.person, split, draft.source):
-                wanted[item.group] = split, others
+            for known in item.identities:
+                if others := parts.others(known, split, draft.source):
+                    wanted[item.group] = split, others
     for item in draft.items:
         persons[item.group].add(item.person)
     moved: dict[tuple[str, ...], set[str]] = defaultdict(set)

@@ -10,6 +10,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from pathsegmentor.data.counted import Count
+from pathsegmentor.errors import BadInput
+
 Pixels = NDArray[np.uint8]
 # Boolean, or instance numbers with 0 outside; any integer type.
 MaskArray = NDArray[np.bool_] | NDArray[np.integer]
@@ -30,7 +33,8 @@ class Item:
 
     ``name`` is unique in its source; ``split`` the official one or ""; ``patient`` and ``slide`` are ""
     where the source does not tell; ``mpp`` um per pixel as downloaded, 0 if unknown until read;
-    ``factor`` enlarges to 40x; ``files`` are what is read, the image first; ``note`` is the adapter's own.
+    ``factor`` enlarges to 40x; ``files`` are what is read, the image first; ``note`` is the adapter's own;
+    ``content`` identifies the picture whatever its file is called, or is "".
     """
 
     name: str
@@ -41,11 +45,17 @@ class Item:
     patient: str = ""
     slide: str = ""
     note: str = ""
+    content: str = ""
 
     @property
     def group(self) -> str:
         """What must not be torn apart by a split: patient, else slide, else the image."""
         return self.patient or self.person or self.slide or self.name
+
+    @property
+    def identities(self) -> tuple[str, ...]:
+        """What is known of it that means the same in all sources: its patient, its picture."""
+        return tuple(filter(None, (self.person, self.content)))
 
     @property
     def person(self) -> str:
@@ -55,9 +65,14 @@ class Item:
 
 @dataclass(frozen=True)
 class Problem:
-    """Something in a download that cannot be used, in one line."""
+    """Something in a download that cannot be used, in one line, and how many annotated objects go with it.
+
+    ``lost`` false marks what is only worth saying: nothing that anybody labelled is missing for it.
+    """
 
     what: str
+    objects: int = 0
+    lost: bool = True
 
 
 @dataclass(frozen=True)
@@ -75,6 +90,15 @@ class Annotated:
     complete: frozenset[str]
     ignore: NDArray[np.bool_] | None = None
     mpp: float = 0.0
+    count: Count | None = None
+
+
+class Unused(BadInput):
+    """An image that cannot be used though its annotation was read; ``count`` names the objects lost with it."""
+
+    def __init__(self, message: str, count: Count) -> None:
+        super().__init__(message)
+        self.count = count
 
 
 @dataclass(frozen=True)

@@ -8,23 +8,28 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from pathsegmentor.atomic import whole_file
+from pathsegmentor.data.counted import Count, added, told
 from pathsegmentor.data.faults import cannot_now, line
 from pathsegmentor.data.manifest import Row, write_rows
-from pathsegmentor.data.record import Annotated, Item, Source
+from pathsegmentor.data.record import Annotated, Item, Source, Unused
 from pathsegmentor.data.shards import ShardWriter, encode_image, encode_mask, instances_of
-from pathsegmentor.data.standardise import SIDE, Piece, pieces
+from pathsegmentor.data.standardise import FEWEST_PIXELS, SIDE, Piece, pieces
 from pathsegmentor.errors import BadInput, PathSegError
 from pathsegmentor.vocabulary import Label
 
 # Raise it when the same input would give other shards.
 FORMAT = 2
+TOO_SMALL = f"is too small: of its class fewer than {FEWEST_PIXELS} pixels at 40x are in a window, or none of it"
 Member = tuple[str, bytes]
 
 
@@ -82,11 +87,17 @@ def build_shard(plan: ShardPlan) -> dict[str, Any]:
     fingerprint = plan.fingerprint()  # before anything is read: a file that changes meanwhile is read again
     rows: list[Row] = []
     left_out: list[str] = []
+    remarks: list[str] = []
+    counts: list[dict[str, Any]] = []
     empty = 0
     with whole_file(plan.tar) as beside, closing(ShardWriter(beside)) as writer:
         for number, item in enumerate(plan.items):
             try:
-                made, members = _make_item(plan, number)
+                made, members, count = _make_item(plan, number)
+            except Unused as error:
+                left_out.append(f"{item.name}: {error}")
+                counts.append(error.count.report())
+                continue
             except Exception as error:  # a broken file must not end the build of all others
                 left_out.append(_fault(plan.source, item, error))
                 continue
@@ -95,6 +106,10 @@ def build_shard(plan: ShardPlan) -> dict[str, Any]:
                 writer.add(name, data)
             rows += made
             empty += not made
+            if count is not None:
+                counts.append(count.report())
+                for lost, lines in ((True, left_out), (False, remarks)):
+                    lines += [f"{item.name}: {text}" for text, _ in told(p for p in count.passed if p.lost == lost)]
     write_rows(plan.part, rows)
     note = {
         "name": plan.name,
@@ -108,6 +123,8 @@ def build_shard(plan: ShardPlan) -> dict[str, Any]:
         "items": len(plan.items),
         "without_label": empty,
         "left_out": left_out,
+        "remarks": remarks,
+        "objects": added(counts) if counts else {},
     }
     with whole_file(plan.note) as beside:
         beside.write_text(json.dumps(note, indent=1) + "\n", encoding="utf-8")
@@ -128,17 +145,21 @@ def _fault(source: Source, item: Item, error: Exception) -> str:
     return f"{item.name}: cannot be read: {type(error).__name__}: {line(error)}"
 
 
-def _make_item(plan: ShardPlan, number: int) -> tuple[list[Row], list[Member]]:
-    """Standardise one item: the rows of its triples, and the members of the shard."""
+def _make_item(plan: ShardPlan, number: int) -> tuple[list[Row], list[Member], Count | None]:
+    """Standardise one item: the rows of its triples, the members of the shard, and what became of its objects."""
     item = plan.items[number]
     image = _wanted(plan.source.read(item), plan.labels)
     rows, members = [], []
+    seen: dict[str, set[int]] = defaultdict(set)
     if image.masks:
         for piece in pieces(image, image.mpp or item.mpp, item.factor, plan.source.cut):
             more_rows, more_members = _make_piece(plan, number, piece, image.complete)
             rows += more_rows
             members += more_members
-    return rows, members
+            if image.count is not None:
+                for label, mask in piece.masks.items():
+                    seen[label].update(np.unique(mask).tolist())
+    return rows, members, image.count.left(seen, TOO_SMALL) if image.count is not None else None
 
 
 def _make_piece(plan: ShardPlan, number: int, piece: Piece, complete: frozenset[str]) -> tuple[list[Row], list[Member]]:
@@ -189,7 +210,7 @@ def _wanted(image: Annotated, labels: frozenset[str] | None) -> Annotated:
     if labels is None:
         return image
     masks = {label: mask for label, mask in image.masks.items() if label in labels}
-    return Annotated(image.pixels, masks, image.complete & labels, image.ignore, image.mpp)
+    return Annotated(image.pixels, masks, image.complete & labels, image.ignore, image.mpp, image.count)
 
 
 def _plain(name: str) -> str:

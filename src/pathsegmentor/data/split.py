@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -14,8 +14,12 @@ TEST_SHARE = 0.2
 RULES = ("official", "random", "external")
 
 
-def assign_splits(items: Sequence[Item], rule: str, seed: int) -> list[str]:
+def assign_splits(
+    items: Sequence[Item], rule: str, seed: int, held: Mapping[str, tuple[str, str]] | None = None
+) -> list[str]:
     """``train`` or ``test`` for each item; groups are never torn apart by the random rule.
+
+    ``held`` has the split by content of pictures that another source holds; they and their groups follow it.
 
     With ``official``, an item whose split a table does not tell follows its group; groups without any
     told split fall back to the random rule. ``described`` says in words what was done.
@@ -23,13 +27,15 @@ def assign_splits(items: Sequence[Item], rule: str, seed: int) -> list[str]:
     if rule == "external":
         return ["test"] * len(items)
     official = rule == "official"
-    told = {item.group: item.split for item in items if item.split} if official else {}
+    elsewhere = {item.name: held[item.content][0] for item in items if held and item.content in held}
+    told = {item.group: elsewhere[item.name] for item in items if item.name in elsewhere}
+    told |= {item.group: item.split for item in items if item.split} if official else {}
     test = _test_groups([item for item in items if item.group not in told], seed)
 
     def split_of(item: Item) -> str:
         if official and item.split:
             return item.split
-        return told.get(item.group) or ("test" if item.group in test else "train")
+        return elsewhere.get(item.name) or told.get(item.group) or ("test" if item.group in test else "train")
 
     return [split_of(item) for item in items]
 
