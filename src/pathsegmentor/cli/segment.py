@@ -115,8 +115,12 @@ def _names(labels: Sequence[Label]) -> list[str]:
 
 def _legend(result: Result, found: Found) -> str:
     prompts = dict.fromkeys(other.prompt for other in result.founds if other.label == found.label)
-    detail = f"{found.count} objects" if found.status != "absent" else "absent"
+    detail = f"{found.count} objects" if found.status != "absent" else _status(found)
     return f"{', '.join(prompts)}: {found.label.object_type.lower()}, {detail}"
+
+
+def _status(found: Found) -> str:
+    return f"{found.status}, {found.status_reason}" if found.status_reason else found.status
 
 
 def _tell(result: Result, folder: Path) -> None:
@@ -125,7 +129,7 @@ def _tell(result: Result, folder: Path) -> None:
         (
             f.prompt,
             f"{f.label.id} ({f.reason})",
-            f.status,
+            _status(f),
             f"{f.presence:.2f}",
             f.count,
             f"{f.area_um2:.0f}",

@@ -21,8 +21,8 @@ from pathsegmentor.imaging.resample import resize_labels, resize_pixels, scaled_
 Mask = NDArray[np.bool_]
 Plane = NDArray[np.float32]
 
-# Um per pixel to look at; a thumbnail may be coarser, and a side is not made smaller than this many pixels.
-LOOK_MPP, SMALLEST_LOOK = 2.0, 32
+# Um per pixel to look at; a side is not made smaller than this many pixels, and all together are not more.
+LOOK_MPP, SMALLEST_LOOK, MOST_LOOK = 2.0, 32, 4_000_000
 # The brightest pixels are glass, unless they are darker than any glass.
 DARKEST_GLASS = 235
 # The darkest pixels of tissue absorb at least this much green, in optical density; paler ones are amplified up to so.
@@ -54,11 +54,13 @@ _NIGHT, _LEAST_TINT = 40, 6
 class Tissue:
     """Where a picture shows tissue.
 
-    ``found`` (h, w), at the scale it was looked for, is what surely is stained tissue; ``coloured`` (h, w) what may
-    be; ``size`` is that of the picture (H, W), and ``why_none`` says what is there instead of tissue.
+    ``found`` (h, w), at the scale it was looked for, is what surely is stained tissue, ``pale`` what has its hue, and
+    ``coloured`` what may have any stain. ``size`` is that of the picture (H, W); ``why_none`` says what is there
+    instead of tissue.
     """
 
     found: Mask
+    pale: Mask
     coloured: Mask
     mpp: tuple[float, float]
     size: tuple[int, int]
@@ -76,10 +78,14 @@ class Tissue:
 
     @cached_property
     def reach(self) -> Mask:
-        """Where objects of tissue can lie (H, W): near to what is stained, or enclosed by it."""
+        """Where objects of tissue can lie (H, W): near to it and what pale parts hang on it, or enclosed by it."""
+        _, numbers = cv2.connectedComponents((self._near(self.found) | self.pale).astype(np.uint8), connectivity=8)
+        hanging = np.isin(numbers, np.unique(numbers[self.found])) & self.pale
+        return self._full(binary_fill_holes(self._near(self.found | hanging)))
+
+    def _near(self, mask: Mask) -> Mask:
         sides = [2 * round(REACH_UM / scale) + 1 for scale in self.mpp]
-        near = cv2.dilate(self.found.astype(np.uint8), cv2.getStructuringElement(cv2.MORPH_ELLIPSE, sides))
-        return self._full(binary_fill_holes(near))
+        return cv2.dilate(mask.astype(np.uint8), cv2.getStructuringElement(cv2.MORPH_ELLIPSE, sides)).astype(bool)
 
     def _full(self, mask: Mask) -> Mask:
         return resize_labels(mask.astype(np.uint8), self.size).astype(bool)
@@ -92,15 +98,17 @@ def find_tissue(pixels: NDArray[np.uint8], mpp: tuple[float, float]) -> Tissue:
     density = _density(small)
     chroma = _smoothed(_chroma(density))
     found = _pieces(chroma[..., 0] > GREEN_EXCESS, _two_stains(chroma, density))
+    coloured = chroma[..., 0] > GREEN_EXCESS / 2
+    pale = cv2.morphologyEx((coloured & _hue_of_stains(chroma)).astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3)))
     scale = mpp[0] * width / small.shape[1], mpp[1] * height / small.shape[0]
     why = "" if found.any() else _why_none(small)
-    return Tissue(found, chroma[..., 0] > GREEN_EXCESS / 2, scale, (height, width), why)
+    return Tissue(found, pale.astype(bool), coloured, scale, (height, width), why)
 
 
 def _look(pixels: NDArray[np.uint8], mpp: tuple[float, float]) -> NDArray[np.uint8]:
     height, width = pixels.shape[:2]
     size = scaled_size(height, width, mpp, LOOK_MPP)
-    grow = max(SMALLEST_LOOK / min(size), 1)
+    grow = max(SMALLEST_LOOK / min(size), min(np.sqrt(MOST_LOOK / (size[0] * size[1])), 1))
     rows, columns = (min(round(side * grow), whole) for side, whole in zip(size, (height, width), strict=True))
     return resize_pixels(pixels, (rows, columns))
 
@@ -122,8 +130,7 @@ def _chroma(density: Plane) -> Plane:
 def _two_stains(chroma: Plane, density: Plane) -> Mask:
     """Pixels with a hue of H&E among whose neighbours hues differ as those of two stains."""
     green, tilt = chroma[..., 0], chroma[..., 1]
-    hue = np.degrees(np.arctan2(tilt, green))
-    stained = (green > GREEN_EXCESS) & (hue > REDDEST) & (hue < BLUEST)
+    stained = (green > GREEN_EXCESS) & _hue_of_stains(chroma)
     share = _around(stained)
     strength = np.maximum(_around(np.hypot(green, tilt) * stained), 1e-6)
     together = np.hypot(_around(green * stained), _around(tilt * stained)) / strength
@@ -138,6 +145,11 @@ def _two_stains(chroma: Plane, density: Plane) -> Mask:
         & (in_density > LEAST_SPREAD_DENSITY)
         & ((in_density > ABOVE_NOISE * _noise(_chroma(density))) | _structured(density.mean(axis=2)))
     )
+
+
+def _hue_of_stains(chroma: Plane) -> Mask:
+    hue = np.degrees(np.arctan2(chroma[..., 1], chroma[..., 0]))
+    return np.asarray((hue > REDDEST) & (hue < BLUEST))
 
 
 def _black(chroma: Plane, density: Plane) -> Mask:

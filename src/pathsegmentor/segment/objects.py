@@ -19,6 +19,8 @@ Mask = NDArray[np.bool_]
 
 # 36 pixels at 0.25 um per pixel: the paper's smallest instance (section 4.5, instance count).
 SMALLEST_UM2 = 2.25
+# An object of tissue holds at least this share of pixels with a stain; a fat cell is only rimmed by them.
+LEAST_STAINED = 0.05
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,15 @@ def drop_specks(mask: Mask, mpp: tuple[float, float]) -> Mask:
     numbers, count = _pieces(mask)
     large = _areas(numbers, count, mpp) >= SMALLEST_UM2
     return np.asarray(np.append(False, large)[numbers])
+
+
+def drop_unstained(mask: Mask, stained: Mask) -> Mask:
+    """The mask without 8-connected pieces that hardly hold a pixel with a stain (H, W): bare glass."""
+    numbers, count = _pieces(mask)
+    pixels = np.bincount(numbers.ravel(), minlength=count + 1)
+    kept = np.bincount(numbers.ravel(), stained.ravel(), count + 1) >= LEAST_STAINED * pixels
+    kept[0] = False
+    return np.asarray(kept[numbers])
 
 
 def count_objects(mask: Mask) -> int:

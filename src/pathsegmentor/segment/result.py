@@ -20,7 +20,8 @@ class Found:
     """The answer to one prompt.
 
     ``mask`` (H, W) boolean at the image's own size, empty if the object is absent; ``presence`` in 0..1;
-    ``reason`` says how the words were understood; ``seconds`` is this prompt's share of the decoding.
+    ``reason`` says how the words were understood; ``seconds`` is this prompt's share of the decoding;
+    ``status_reason`` says what the status rests on if it is not the presence, else nothing.
     """
 
     prompt: str
@@ -31,6 +32,7 @@ class Found:
     mask: NDArray[np.bool_]
     mpp: tuple[float, float]
     seconds: float
+    status_reason: str = ""
 
     @cached_property
     def objects(self) -> list[Object]:
@@ -58,6 +60,7 @@ class Found:
             "prompt": self.prompt,
             "label": self.label.id,
             "status": self.status,
+            "reason": self.status_reason or None,
             "presence": round(self.presence, 4),
             "count": self.count,
             "area_um2": round(self.area_um2, 2),

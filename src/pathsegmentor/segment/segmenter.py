@@ -6,9 +6,11 @@ and masks come back at the image's own size.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from os import PathLike
 from pathlib import Path
 
@@ -25,7 +27,9 @@ from pathsegmentor.imaging import (
     Blender,
     Picture,
     Tile,
+    Tissue,
     check_mpp,
+    find_tissue,
     plan_tiles,
     read_picture,
     resize_pixels,
@@ -35,7 +39,7 @@ from pathsegmentor.imaging import (
 from pathsegmentor.model.find import find_model
 from pathsegmentor.model.folder import Model
 from pathsegmentor.model.joint_decoder import ImageMemory
-from pathsegmentor.segment.objects import drop_specks
+from pathsegmentor.segment.objects import drop_specks, drop_unstained
 from pathsegmentor.segment.result import Found, Result, Status
 from pathsegmentor.vocabulary import Candidate
 
@@ -61,6 +65,11 @@ class EncodedImage:
     weights_sha256: str = ""
     kept: dict[float, list[tuple[Tile, ImageMemory]]] = field(default_factory=dict)
     seconds: float = 0.0
+
+    @cached_property
+    def tissue(self) -> Tissue:
+        """Where the picture shows tissue; nothing else is looked at."""
+        return find_tissue(self.picture.pixels, self.mpp)
 
 
 class Segmenter:
@@ -109,7 +118,7 @@ class Segmenter:
         candidates = self.understand(asked)
         distinct = {c.label.id: c for c in candidates}
         found = {
-            label: self._found(distinct[label], probability, presence, seconds, cut, encoded.mpp)
+            label: self._found(distinct[label], probability, presence, seconds, cut, encoded)
             for label, probability, presence, seconds in self.probabilities(encoded, list(distinct))
         }
         founds = tuple(
@@ -152,7 +161,8 @@ class Segmenter:
     ) -> Iterator[tuple[str, NDArray[np.float32], float, float]]:
         """Label id, probability map (H, W) at the image's size, presence and seconds, one at a time.
 
-        Labels of one scale share the encoded tiles; in a large image only a few are held at once.
+        Tiles without tissue are not looked at: probability and presence are 0 there. Labels of one scale share the
+        encoded tiles; in a large image only a few are held at once.
         """
         config, picture = self.model.config, encoded.picture
         scales = sorted({config.mpp_of(label) for label in labels})
@@ -200,12 +210,12 @@ class Segmenter:
         return maps, answer.presence[0].sigmoid().cpu().double().numpy()
 
     def _tiles(self, encoded: EncodedImage, mpp: float, size: tuple[int, int]) -> Iterator[tuple[Tile, ImageMemory]]:
-        """Encoded tiles of the image at a scale, from memory where they were kept."""
+        """Encoded tiles with tissue of the image at a scale, from memory where they were kept."""
         if mpp in encoded.kept:
             yield from encoded.kept[mpp]
             return
         config = self.model.config
-        plan = plan_tiles(*size, config.tile, config.overlap)
+        plan = [tile for tile in plan_tiles(*size, config.tile, config.overlap) if _has_tissue(encoded, tile, size)]
         keep = len(plan) + sum(map(len, encoded.kept.values())) <= KEPT_TILES
         pixels = resize_pixels(encoded.picture.pixels, size)
         kept = []
@@ -252,12 +262,17 @@ class Segmenter:
         presence: float,
         seconds: float,
         threshold: float,
-        mpp: tuple[float, float],
+        encoded: EncodedImage,
     ) -> Found:
-        status = self._status(presence)
-        mask = probability > threshold if status != "absent" else np.zeros(probability.shape, bool)
-        mask = drop_specks(mask, mpp)
-        return Found(candidate.label.prompt, candidate.label, candidate.reason, status, presence, mask, mpp, seconds)
+        status, why = self._status(presence), encoded.tissue.why_none
+        mask = np.zeros(probability.shape, bool)
+        if status != "absent":
+            mask = drop_specks((probability > threshold) & encoded.tissue.reach, encoded.mpp)
+            mask = drop_unstained(mask, encoded.tissue.stained)
+        if status == "present" and not mask.any():
+            status, why = "unsure", "no object above the threshold in tissue"
+        label, mpp = candidate.label, encoded.mpp
+        return Found(label.prompt, label, candidate.reason, status, presence, mask, mpp, seconds, why)
 
     def _status(self, presence: float) -> Status:
         config = self.model.config
@@ -294,6 +309,15 @@ def _check_scale(encoded: EncodedImage, mpp: float) -> None:
             f"{picture.source}: brought to the model's {mpp:g} um per pixel it has {width} x {height} pixels,"
             f" more than {MOST_SCALED_PIXELS:,}; check --mpp, or cut out a region"
         )
+
+
+def _has_tissue(encoded: EncodedImage, tile: Tile, size: tuple[int, int]) -> bool:
+    """Whether a tile of the image at ``size`` (rows, columns) holds a pixel where objects can lie."""
+    reach = encoded.tissue.reach
+    down, across = reach.shape[0] / size[0], reach.shape[1] / size[1]
+    rows = slice(int(tile.y * down), math.ceil((tile.y + tile.height) * down))
+    columns = slice(int(tile.x * across), math.ceil((tile.x + tile.width) * across))
+    return bool(reach[rows, columns].any())
 
 
 def _whole(side: int) -> int:
