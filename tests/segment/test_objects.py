@@ -14,7 +14,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from scipy.ndimage import gaussian_filter
 from skimage.measure import label
 
-from pathsegmentor.segment.objects import count_objects, drop_specks, outline
+from pathsegmentor.segment.objects import count_objects, drop_specks, drop_unstained, outline
 
 MASKS = arrays(bool, array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=14))
 SIDES = st.integers(1, 70)
@@ -139,3 +139,11 @@ def test_specks_go_and_the_rest_stays(mask: np.ndarray, mpp: float) -> None:
     for number in range(1, numbers.max() + 1):
         piece = numbers == number
         assert kept[piece].all() == (piece.sum() * mpp**2 >= 2.25) and kept[piece].any() == kept[piece].all()
+
+
+def test_objects_without_a_stained_pixel_go() -> None:
+    mask, stained = np.zeros((20, 20), bool), np.zeros((20, 20), bool)
+    mask[1:9, 1:9] = mask[11:19, 11:19] = True
+    stained[:10, 4] = True
+    kept = drop_unstained(mask, stained)
+    assert kept[:10].sum() == 64 and not kept[10:].any()

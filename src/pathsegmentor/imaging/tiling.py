@@ -50,7 +50,7 @@ class Blender:
 
     def result(self) -> NDArray[np.float32]:
         """Blended values (H, W), 0 where no tile was added."""
-        return self._sum / np.maximum(self._weight, np.float32(1))
+        return np.asarray(self._sum / np.maximum(self._weight, 1), np.float32)
 
 
 def _ramp(side: int) -> NDArray[np.float32]:

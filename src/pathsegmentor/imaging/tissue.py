@@ -84,8 +84,10 @@ class Tissue:
         return self._full(binary_fill_holes(self._near(self.found | hanging)))
 
     def _near(self, mask: Mask) -> Mask:
-        sides = [2 * round(REACH_UM / scale) + 1 for scale in self.mpp]
-        return cv2.dilate(mask.astype(np.uint8), cv2.getStructuringElement(cv2.MORPH_ELLIPSE, sides)).astype(bool)
+        if not mask.any():
+            return mask
+        away = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
+        return np.asarray(away * np.sqrt(self.mpp[0] * self.mpp[1]) <= REACH_UM)
 
     def _full(self, mask: Mask) -> Mask:
         return resize_labels(mask.astype(np.uint8), self.size).astype(bool)

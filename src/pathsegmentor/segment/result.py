@@ -55,18 +55,18 @@ class Found:
         return float(self.mask.mean())
 
     def to_dict(self, mask: str | None = None) -> dict[str, Any]:
-        """Plain values; ``mask`` is the path the mask was written to."""
-        return {
+        """Plain values; ``mask`` is the path the mask was written to; ``reason`` only where there is one to give."""
+        plain = {
             "prompt": self.prompt,
             "label": self.label.id,
             "status": self.status,
-            "reason": self.status_reason or None,
             "presence": round(self.presence, 4),
             "count": self.count,
             "area_um2": round(self.area_um2, 2),
             "area_fraction": round(self.area_fraction, 6),
             "mask": mask,
         }
+        return plain | ({"reason": self.status_reason} if self.status_reason else {})
 
 
 @dataclass(frozen=True)
