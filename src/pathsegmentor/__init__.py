@@ -5,10 +5,15 @@ Importing the package loads no torch: public names arrive on first use.
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+# torch's threads that wait for each other shall sleep: spinning, as OpenMP does by default, costs most where another
+# process needs the core. It is read when torch is loaded; whoever has chosen otherwise keeps it.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 _PUBLIC = {
     "Label": "pathsegmentor.vocabulary",

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pathsegmentor.errors import BadInput, BadPrompt
-from pathsegmentor.imaging import Picture, read_picture, resize_pixels
+from pathsegmentor.imaging import Picture, plan_tiles, read_picture, resize_pixels
 from pathsegmentor.segment import Segmenter
 from pathsegmentor.segment import segmenter as module
 
@@ -87,3 +87,25 @@ def test_what_cannot_be_done_is_said(segmenter: Segmenter, colon: Picture) -> No
         segmenter.segment(segmenter.encode_image(colon), ["glands in colon", "zebra"])
     with pytest.raises(BadInput, match="uint8"):
         segmenter.encode_image(np.zeros((9, 9), np.float32), mpp=1.0)  # type: ignore[arg-type]
+
+
+def test_present_means_that_there_is_an_object(segmenter: Segmenter, colon: Picture) -> None:
+    (found,) = segmenter.segment(segmenter.encode_image(colon), "glands in colon", 1.0).founds
+    assert found.presence > 0.9 and found.count == 0
+    assert found.status == "unsure" and "threshold" in found.note
+
+
+def test_tissue_beside_glass_is_answered_as_without(segmenter: Segmenter, colon: Picture) -> None:
+    """Only the tile's own context may change a pixel; what the glass brings is cut."""
+    glass = np.full((224, 1000, 3), 244, np.uint8)
+    wide = Picture(np.concatenate([colon.pixels, glass], axis=1), (1.0, 1.0), "wide")
+    encoded = segmenter.encode_image(wide)
+    (found,) = segmenter.segment(encoded, "glands in colon").founds
+    (alone,) = segmenter.segment(segmenter.encode_image(colon), "glands in colon").founds
+    inside = found.mask[:, :224]
+    assert 2 * (inside & alone.mask).sum() / (inside.sum() + alone.mask.sum()) > 0.9
+    assert not found.mask[:, 224 + 70 :].any()
+    config = segmenter.model.config
+    planned = plan_tiles(224, 1224, config.tile, config.overlap)
+    looked_at = list(encoded.kept[1.0])
+    assert looked_at == [tile for tile in planned if tile.x < 224 + 64] != planned

@@ -8,50 +8,42 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
 
-from shapely import Polygon
+import shapely
 
-from pathsegmentor.segment.objects import Object
 from pathsegmentor.segment.result import Found, Result
 
 _SPACE = uuid.UUID("5f0c3c51-2a55-4f0e-9a5e-0d9b7a3cbb10")
 
 
-def feature_collection(result: Result, colours: Mapping[str, Sequence[int]]) -> dict[str, Any]:
-    """All objects of a result; ``colours`` gives (r, g, b) by label id."""
-    features = [
-        _feature(result, found, number, item, colours[found.label.id])
-        for found in result.distinct
-        for number, item in enumerate(found.objects)
-    ]
-    return {"type": "FeatureCollection", "features": features}
-
-
 def dumps(result: Result, colours: Mapping[str, Sequence[int]]) -> str:
-    """``feature_collection`` as text."""
-    return json.dumps(feature_collection(result, colours), separators=(",", ":"), allow_nan=False) + "\n"
+    """A FeatureCollection of all objects of a result as text; ``colours`` gives (r, g, b) by label id."""
+    features = ",".join(text for found in result.distinct for text in _features(result, found, colours[found.label.id]))
+    return f'{{"type":"FeatureCollection","features":[{features}]}}\n'
 
 
-def _feature(result: Result, found: Found, number: int, item: Object, colour: Sequence[int]) -> dict[str, Any]:
-    name = f"{result.image_sha256}:{result.weights_sha256}:{found.label.id}:{number}"
+def _features(result: Result, found: Found, colour: Sequence[int]) -> Iterator[str]:
+    """One feature for each object of an answer."""
     kind = "annotation" if found.label.structure.lower() == "tissue" else "detection"
-    return {
-        "type": "Feature",
-        "id": str(uuid.uuid5(_SPACE, name)),
-        "geometry": {"type": "Polygon", "coordinates": _rings(item.polygon)},
-        "properties": {
+    # Shapely writes them itself: an outline can have a million rings, too many for lists of Python.
+    shapes = shapely.to_geojson([item.polygon for item in found.objects])
+    for number, (item, shape) in enumerate(zip(found.objects, shapes, strict=True)):
+        name = f"{result.image_sha256}:{result.weights_sha256}:{found.label.id}:{number}"
+        properties = {
             "objectType": kind,
             "classification": {"name": found.label.id, "color": [int(c) for c in colour]},
             "measurements": {
                 "Area um^2": round(item.area_um2, 3),
                 "Presence": round(found.presence, 4),
             },
-        },
-    }
+        }
+        yield (
+            f'{{"type":"Feature","id":"{uuid.uuid5(_SPACE, name)}","geometry":{_whole(shape)},'
+            f'"properties":{json.dumps(properties, separators=(",", ":"), allow_nan=False)}}}'
+        )
 
 
-def _rings(polygon: Polygon) -> list[list[list[float]]]:
-    rings = [polygon.exterior, *polygon.interiors]
-    return [[[round(x, 2), round(y, 2)] for x, y in ring.coords] for ring in rings]
+def _whole(geometry: str) -> str:
+    """Corners of pixels are whole numbers, and look so in the text."""
+    return geometry.replace(".0", "")

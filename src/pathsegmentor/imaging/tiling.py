@@ -49,8 +49,8 @@ class Blender:
         self._weight[place] += weight
 
     def result(self) -> NDArray[np.float32]:
-        """Blended values (H, W); every pixel must have been covered."""
-        return self._sum / self._weight
+        """Blended values (H, W), 0 where no tile was added."""
+        return np.asarray(self._sum / np.maximum(self._weight, 1), np.float32)
 
 
 def _ramp(side: int) -> NDArray[np.float32]:

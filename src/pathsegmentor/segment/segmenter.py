@@ -6,11 +6,10 @@ and masks come back at the image's own size.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from os import PathLike
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -21,25 +20,21 @@ from torch.nn import functional as F
 from pathsegmentor import __version__
 from pathsegmentor.errors import BadInput, BadModel
 from pathsegmentor.imaging import (
-    SMALLEST_SIDE,
     Blender,
-    Picture,
     Tile,
     check_mpp,
-    plan_tiles,
-    read_picture,
     resize_pixels,
     resize_probability,
-    scaled_size,
 )
 from pathsegmentor.model.find import find_model
 from pathsegmentor.model.folder import Model
 from pathsegmentor.model.joint_decoder import ImageMemory
-from pathsegmentor.segment.objects import drop_specks
+from pathsegmentor.segment.encoded import EncodedImage, Image, as_picture, check_scale
+from pathsegmentor.segment.objects import drop_specks, drop_unstained
 from pathsegmentor.segment.result import Found, Result, Status
+from pathsegmentor.segment.side_by_side import side_by_side
 from pathsegmentor.vocabulary import Candidate
 
-Image = str | PathLike[str] | Picture | NDArray[np.uint8]
 # Called after each tile with the number of tiles done and of all.
 Progress = Callable[[int, int], None]
 # Encoded tiles kept per image; beyond that they are encoded again for every question.
@@ -47,22 +42,17 @@ KEPT_TILES = 64
 # Pixels of all probability maps held at a time.
 HELD_PIXELS = 200_000_000
 STRIDE = 32
-# An image is enlarged at most this often a side: no source of PathSeg is, so no model has learnt from blurrier
-# tissue, and a nucleus is then about four pixels wide.
-MOST_ENLARGED = 4
-# Nor to more pixels than this, for each takes 15 bytes: its colours, and sum, weight and mean of the probability.
-MOST_SCALED_PIXELS = 360_000_000
 
 
-@dataclass
-class EncodedImage:
-    """A picture and the tiles of it that one model has encoded so far, by scale (um per pixel)."""
+@dataclass(frozen=True)
+class _Answered:
+    """A tile with probability maps (P, h, w), presence (P,), and the seconds of encoding and of asking."""
 
-    picture: Picture
-    mpp: tuple[float, float]
-    weights_sha256: str = ""
-    kept: dict[float, list[tuple[Tile, ImageMemory]]] = field(default_factory=dict)
-    seconds: float = 0.0
+    tile: Tile
+    maps: NDArray[np.float32]
+    presence: NDArray[np.float64]
+    encoding: float
+    asking: float
 
 
 class Segmenter:
@@ -90,7 +80,7 @@ class Segmenter:
         Tiles are encoded when first asked for, at the scale the question needs.
         """
         scale = check_mpp(mpp) if mpp is not None else None
-        picture = _picture(image)
+        picture = as_picture(image)
         if scale is None and picture.mpp is not None:
             scale = check_mpp(picture.mpp)
         if scale is None:
@@ -117,7 +107,7 @@ class Segmenter:
         candidates = self.understand(prompts)
         distinct = {c.label.id: c for c in candidates}
         found = {
-            label: self._found(distinct[label], probability, presence, seconds, cut, encoded.mpp)
+            label: self._found(distinct[label], probability, presence, seconds, cut, encoded)
             for label, probability, presence, seconds in self.probabilities(encoded, list(distinct), progress)
         }
         founds = tuple(replace(found[c.label.id], prompt=c.words, reason=c.reason) for c in candidates)
@@ -160,7 +150,8 @@ class Segmenter:
     ) -> Iterator[tuple[str, NDArray[np.float32], float, float]]:
         """Label id, probability map (H, W) at the image's size, presence and seconds, one at a time.
 
-        Labels of one scale share the encoded tiles; in a large image only a few are held at once.
+        Tiles without tissue are not looked at: probability and presence are 0 there. Labels of one scale share the
+        encoded tiles; in a large image only a few are held at once.
         """
         portions = list(self._portions(encoded, labels))
         total, done = sum(tiles for _, _, tiles in portions), 0
@@ -176,36 +167,56 @@ class Segmenter:
 
     def _portions(self, encoded: EncodedImage, labels: Sequence[str]) -> Iterator[tuple[float, list[str], int]]:
         """Scale, labels and number of tiles of each round over the image."""
-        config, picture = self.model.config, encoded.picture
-        for mpp in sorted({config.mpp_of(label) for label in labels}):
-            _check_scale(encoded, mpp)
+        config = self.model.config
+        scales = sorted({config.mpp_of(label) for label in labels})
+        for mpp in scales:
+            check_scale(encoded, mpp)
+        for mpp in scales:
             here = [label for label in labels if config.mpp_of(label) == mpp]
-            height, width = scaled_size(picture.height, picture.width, encoded.mpp, mpp)
-            tiles = len(plan_tiles(height, width, config.tile, config.overlap))
-            at_once = max(int(HELD_PIXELS // (height * width)), 1)
+            tiles = len(encoded.tiles_at(mpp, config))
+            at_once = max(int(HELD_PIXELS // math.prod(encoded.size_at(mpp))), 1)
             for first in range(0, len(here), at_once):
                 yield mpp, here[first : first + at_once], tiles
 
     def _at_scale(
         self, encoded: EncodedImage, mpp: float, labels: list[str], one_more: Callable[[], None]
     ) -> Iterator[tuple[str, NDArray[np.float32], float, float]]:
-        picture = encoded.picture
-        height, width = scaled_size(picture.height, picture.width, encoded.mpp, mpp)
-        blenders = [Blender(height, width) for _ in labels]
+        blenders = [Blender(*encoded.size_at(mpp)) for _ in labels]
         presence = np.zeros(len(labels))
-        tokens, features, real = self._text(labels)
-        seconds = 0.0
-        for tile, memory in self._tiles(encoded, mpp, (height, width)):
-            started = time.perf_counter()
-            maps, seen = self._ask(memory, tokens, features, real, tile)
-            for blender, probability in zip(blenders, maps, strict=True):
-                blender.add(tile, probability)
-            presence = np.maximum(presence, seen)
-            seconds += time.perf_counter() - started
+        started, encoding, asking = time.perf_counter(), 0.0, 0.0
+        for answered in self._answers(encoded, mpp, self._text(labels)):
+            for blender, probability in zip(blenders, answered.maps, strict=True):
+                blender.add(answered.tile, probability)
+            presence = np.maximum(presence, answered.presence)
+            encoding, asking = encoding + answered.encoding, asking + answered.asking
             one_more()
+        # Tiles are worked on side by side, so the time that has passed is shared out by what each kind of work took.
+        passed = (time.perf_counter() - started) / max(encoding + asking, 1e-9)
+        encoded.seconds += passed * encoding
         for label, blender, seen_here in zip(labels, blenders, presence, strict=True):
-            full = resize_probability(blender.result(), (picture.height, picture.width))
-            yield label, full, float(seen_here), seconds / len(labels)
+            full = resize_probability(blender.result(), (encoded.picture.height, encoded.picture.width))
+            yield label, full, float(seen_here), passed * asking / len(labels)
+
+    def _answers(self, encoded: EncodedImage, mpp: float, words: tuple[Tensor, Tensor, Tensor]) -> Iterator[_Answered]:
+        """All tiles with tissue at a scale, encoded (or from memory where they were kept) and asked, in order."""
+        tiles = encoded.tiles_at(mpp, self.model.config)
+        kept = encoded.kept.setdefault(mpp, {})
+        keep = len(tiles) + sum(len(of_scale) for at, of_scale in encoded.kept.items() if at != mpp) <= KEPT_TILES
+        pixels = resize_pixels(encoded.picture.pixels, encoded.size_at(mpp))
+
+        def answer(tile: Tile) -> _Answered:
+            started = time.perf_counter()
+            memory = kept.get(tile)
+            if memory is None:
+                memory = self._encode(pixels[tile.y : tile.y + tile.height, tile.x : tile.x + tile.width])
+                if keep:
+                    kept[tile] = memory
+            asked = time.perf_counter()
+            maps, presence = self._ask(memory, *words, tile)
+            return _Answered(tile, maps, presence, asked - started, time.perf_counter() - asked)
+
+        on_cpu = self.model.net.logit_scale.device.type == "cpu"
+        yield from side_by_side(answer, tiles) if on_cpu else map(answer, tiles)
 
     @torch.inference_mode()
     def _ask(
@@ -224,26 +235,6 @@ class Segmenter:
         if not (np.isfinite(maps).all() and np.isfinite(presence).all()):
             raise BadModel(f"model {self.model.name} gives probabilities that are no numbers; its weights are unfit")
         return maps, presence
-
-    def _tiles(self, encoded: EncodedImage, mpp: float, size: tuple[int, int]) -> Iterator[tuple[Tile, ImageMemory]]:
-        """Encoded tiles of the image at a scale, from memory where they were kept."""
-        if mpp in encoded.kept:
-            yield from encoded.kept[mpp]
-            return
-        config = self.model.config
-        plan = plan_tiles(*size, config.tile, config.overlap)
-        keep = len(plan) + sum(map(len, encoded.kept.values())) <= KEPT_TILES
-        pixels = resize_pixels(encoded.picture.pixels, size)
-        kept = []
-        for tile in plan:
-            started = time.perf_counter()
-            memory = self._encode(pixels[tile.y : tile.y + tile.height, tile.x : tile.x + tile.width])
-            encoded.seconds += time.perf_counter() - started
-            if keep:
-                kept.append((tile, memory))
-            yield tile, memory
-        if keep:
-            encoded.kept[mpp] = kept
 
     @torch.inference_mode()
     def _encode(self, pixels: NDArray[np.uint8]) -> ImageMemory:
@@ -278,16 +269,17 @@ class Segmenter:
         presence: float,
         seconds: float,
         threshold: float,
-        mpp: tuple[float, float],
+        encoded: EncodedImage,
     ) -> Found:
-        status = self._status(presence)
-        mask = probability > threshold if status != "absent" else np.zeros(probability.shape, bool)
-        mask = drop_specks(mask, mpp)
-        note = ""
+        status, note = self._status(presence), encoded.tissue.why_none
+        mask = np.zeros(probability.shape, bool)
+        if status != "absent":
+            mask = drop_specks((probability > threshold) & encoded.tissue.reach, encoded.mpp)
+            mask = drop_unstained(mask, encoded.tissue.stained)
         if status == "present" and not mask.any():
             status = "unsure"
-            note = f"probably there, but nothing larger than a speck reaches the threshold {threshold:g}"
-        label, reason = candidate.label, candidate.reason
+            note = f"probably there, but nothing larger than a speck in tissue reaches the threshold {threshold:g}"
+        label, reason, mpp = candidate.label, candidate.reason, encoded.mpp
         return Found(label.prompt, label, reason, status, presence, mask, mpp, seconds, note)
 
     def _status(self, presence: float) -> Status:
@@ -295,36 +287,6 @@ class Segmenter:
         if presence < config.absent_below:
             return "absent"
         return "present" if presence > config.present_above else "unsure"
-
-
-def _picture(image: Image) -> Picture:
-    if isinstance(image, Picture):
-        return image
-    if isinstance(image, np.ndarray):
-        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
-            raise BadInput(f"expected (H, W, 3) uint8 RGB, found {image.shape} {image.dtype}")
-        if min(image.shape[:2]) < SMALLEST_SIDE:
-            raise BadInput(
-                f"the array has {image.shape[1]} x {image.shape[0]} pixels; at least {SMALLEST_SIDE} a side are needed"
-            )
-        return Picture(np.ascontiguousarray(image), None, "array", None)
-    return read_picture(Path(image))
-
-
-def _check_scale(encoded: EncodedImage, mpp: float) -> None:
-    """Refuse to enlarge an image so far that it needs more memory than any answer is worth."""
-    picture = encoded.picture
-    height, width = scaled_size(picture.height, picture.width, encoded.mpp, mpp)
-    if max(encoded.mpp) > MOST_ENLARGED * mpp:
-        raise BadInput(
-            f"{picture.source}: at {max(encoded.mpp):g} um per pixel this cannot be seen; the model looks for it at"
-            f" {mpp:g}, and at most {MOST_ENLARGED * mpp:.3g} will do; check --mpp"
-        )
-    if height * width > MOST_SCALED_PIXELS:
-        raise BadInput(
-            f"{picture.source}: brought to the model's {mpp:g} um per pixel it has {width} x {height} pixels,"
-            f" more than {MOST_SCALED_PIXELS:,}; check --mpp, or cut out a region"
-        )
 
 
 def _whole(side: int) -> int:
