@@ -205,15 +205,16 @@ class Segmenter:
         pixels = resize_pixels(encoded.picture.pixels, encoded.size_at(mpp))
 
         def answer(tile: Tile) -> _Answered:
-            started = time.perf_counter()
-            memory = kept.get(tile)
+            encoding, memory = 0.0, kept.get(tile)
             if memory is None:
+                started = time.perf_counter()
                 memory = self._encode(pixels[tile.y : tile.y + tile.height, tile.x : tile.x + tile.width])
+                encoding = time.perf_counter() - started
                 if keep:
                     kept[tile] = memory
             asked = time.perf_counter()
             maps, presence = self._ask(memory, *words, tile)
-            return _Answered(tile, maps, presence, asked - started, time.perf_counter() - asked)
+            return _Answered(tile, maps, presence, encoding, time.perf_counter() - asked)
 
         on_cpu = self.model.net.logit_scale.device.type == "cpu"
         yield from side_by_side(answer, tiles) if on_cpu else map(answer, tiles)
