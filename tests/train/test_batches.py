@@ -26,6 +26,7 @@ def test_batches_depend_on_seed_and_step_only(data: Path) -> None:
     assert torch.equal(one.batch(7).pixels, again.batch(7).pixels)
     assert not torch.equal(one.batch(7).pixels, one.batch(8).pixels)
     assert not torch.equal(one.batch(7).pixels, sampler(data, 2, images=2).batch(7).pixels)
+    assert len({one.batch(step).names for step in range(8)}) > 3
 
 
 def test_another_seed_draws_other_crops_of_an_image(data: Path) -> None:

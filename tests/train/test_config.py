@@ -85,7 +85,7 @@ def test_a_config_extends_another_beside_it(tmp_path: Path) -> None:
         (RIGHT + "held_out: 1\n", "held_out is 1"),
         (RIGHT + "seed: -1\n", "seed is -1"),
         (RIGHT + "precision: fp8\n", "'fp8' is none of auto"),
-        (RIGHT + "model: {mpp: {colon-tissue-gland: 0}}\n", "mpp.colon-tissue-gland is 0"),
+        (RIGHT + "model: {mpp: {colon-tissue-gland: 0}}\n", "mpp.colon-tissue-gland"),
         (RIGHT + "model: {mpp: {gland: 1.0}}\n", "'gland' is no label"),
     ],
 )

@@ -173,7 +173,7 @@ def test_a_loss_that_is_not_a_number_stops_with_its_batch(
         return real(run)
 
     monkeypatch.setattr(loop, "one_step", poisoned)
-    with pytest.raises(BadInput, match=r"not finite at step 4.*rate") as caught:
+    with pytest.raises(BadInput, match=r"the loss is not finite at step 4.*rate") as caught:
         train(config(6), data, out)
     assert "\n" not in str(caught.value)
     saved = torch.load(next(out.glob("not-finite-*.pt")), weights_only=True)

@@ -66,8 +66,6 @@ RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "saving.keep": between(1, 10_000),
     "saving.look": COUNT,
     "weights": WEIGHT,
-    "model.mpp": above(0, 1000),
-    "model.default_mpp": above(0, 1000),
 }
 
 
