@@ -95,8 +95,8 @@ def label_of(name: str, labels: dict[str, str]) -> str:
     if key_of(name) in labels:
         return labels[key_of(name)]
     plain = " ".join(unicodedata.normalize("NFC", name).lower().split())
-    if any(unicodedata.category(character) in ("Cc", "Cs") for character in plain):
-        raise BadInput("has a class with control characters in its name")
+    if not plain.isprintable():
+        raise BadInput("has a class with characters in its name that cannot be shown")
     parts = [part.strip() for part in plain.split("-", 2)]
     if len(parts) == 3 and parts[1] in STRUCTURES:
         return Label.from_id(plain).id
