@@ -32,7 +32,7 @@ def stained(pixels: np.ndarray, strength: float) -> np.ndarray:
     return np.clip(255 * (np.maximum(pixels, 1) / 255) ** strength, 0, 255).astype(np.uint8)
 
 
-@pytest.mark.parametrize("strength", [0.35, 0.6, 1, 2])
+@pytest.mark.parametrize("strength", [0.2, 0.35, 1, 2])
 @pytest.mark.parametrize("name", sorted(REAL))
 def test_real_tissue_is_found_whole(name: str, strength: float) -> None:
     pixels, mpp = stained(real(name), strength), REAL[name]
