@@ -69,7 +69,15 @@ def without_tissue() -> dict[str, np.ndarray]:
     made |= {f"{name}, noise {s}": noisy(made[name], s) for name in list(made) for s in (3, 10, 30)}
     made |= {f"glass {colour}, jpeg": jpeg(noisy(plain(colour), 5), 60) for colour in GLASS}
     made |= {"black": plain((0, 0, 0)), "black, noise": noisy(plain((4, 4, 4)), 6)}
-    colours = [(200, 100, 160), (120, 60, 140), (90, 60, 150), (255, 192, 203), (128, 128, 128), (60, 90, 160)]
+    colours = [
+        (200, 100, 160),
+        (120, 60, 140),
+        (90, 60, 150),
+        (255, 192, 203),
+        (240, 220, 235),
+        (128, 128, 128),
+        (60, 90, 160),
+    ]
     made |= {f"plain {colour}": plain(colour) for colour in colours}
     made |= {f"plain {colour}, jpeg": jpeg(noisy(plain(colour), 6)) for colour in colours}
     made |= {f"{name} pen": pen([ink] * 3) for name, ink in INKS.items()}
@@ -77,5 +85,6 @@ def without_tissue() -> dict[str, np.ndarray]:
     made |= {"pens": pen(list(INKS.values())), "pens, jpeg": jpeg(pen(list(INKS.values()), seed=2))}
     papers = {"white": (250, 250, 248), "yellow": (250, 240, 120), "pink": (250, 190, 210), "blue": (170, 200, 250)}
     made |= {f"{name} label": label(paper) for name, paper in papers.items()}
+    made |= {f"{name} label, jpeg": jpeg(noisy(label(paper), 4)) for name, paper in papers.items()}
     made |= {"label, jpeg": jpeg(label()), "label in blue": label(print_colour=(40, 50, 150))}
     return made

@@ -41,6 +41,12 @@ def test_real_tissue_is_found_whole(name: str, strength: float) -> None:
     assert tissue.reach.all() and not tissue.why_none
 
 
+@pytest.mark.parametrize("name", ["monuseg_kidney", "monusac_breast", "rings_prostate"])
+def test_bleached_tissue_is_found(name: str) -> None:
+    mpp = REAL[f"examples/images/{name}"]
+    assert find_tissue(stained(real(f"examples/images/{name}"), 0.2), (mpp, mpp)).mask.mean() > 0.7
+
+
 @pytest.mark.parametrize("name", sorted(REAL))
 def test_what_was_annotated_lies_in_reach_and_has_a_stain(name: str) -> None:
     path = ROOT / f"{name}_mask.png"

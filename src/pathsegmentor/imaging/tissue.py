@@ -25,8 +25,9 @@ Plane = NDArray[np.float32]
 LOOK_MPP, SMALLEST_LOOK, MOST_LOOK = 2.0, 32, 4_000_000
 # The brightest pixels are glass, unless they are darker than any glass.
 DARKEST_GLASS = 235
-# The darkest pixels of tissue absorb at least this much green, in optical density; paler ones are amplified up to so.
-FULL_STAIN, MOST_AMPLIFIED = 0.3, 3.0
+# The darkest pixels of tissue absorb this much green, in optical density; paler pictures are amplified so many times at
+# most, if the darkest are so much darker than the palest.
+FULL_STAIN, MOST_AMPLIFIED, LEAST_CONTRAST = 0.3, 3.0, 0.05
 # In optical density: how much more green a stained pixel absorbs than red and blue; in the palest tissue half of it.
 GREEN_EXCESS = 0.02
 # Hue in degrees: pink as eosin is 0, haematoxylin about 50; red ink lies below, as blood does, blue ink above.
@@ -37,14 +38,14 @@ LEAST_SPREAD_DENSITY = 0.004
 # A signal is left by smoothing, of noise a known part is; how much more of it there must be.
 ABOVE_NOISE = 1.3
 # Black print and pen: dark, with little colour for it; and how much of it near stained pixels is too much.
-DARK, LEAST_COLOUR, MOST_BLACK = 0.3, 0.25, 0.1
+DARK, LEAST_COLOUR, MOST_BLACK = 0.3, 0.25, 0.05
 # Of a coloured piece, the share that must show two stains; of the look, the pixels a piece must have.
 LEAST_SHARE = 0.09
 SMALLEST_PIECE, SMALLEST_PIECE_SHARE = 60, 0.02
 # Pale stroma, fat, mucus and lumina lie this near to what is stained, or are enclosed by it.
 REACH_UM = 64.0
 
-_SMOOTH, _AROUND = 1.5, 8.0
+_SMOOTH, _AROUND, _FAR = 1.5, 8.0, 24.0
 _LEFT_OF_NOISE = 1 / (2 * np.sqrt(np.pi) * _SMOOTH)
 # Grey levels: what is darker than this is no slide in transmitted light; and the least colour of a picture.
 _NIGHT, _LEAST_TINT = 40, 6
@@ -119,7 +120,9 @@ def _density(pixels: NDArray[np.uint8]) -> Plane:
     """Optical density (h, w, 3) against the brightest of the picture, as if it were stained as usual."""
     white = np.maximum(np.percentile(pixels, 95, axis=(0, 1)), DARKEST_GLASS).astype(np.float32)
     density = np.maximum(np.log10(white / np.maximum(pixels, np.float32(1))), 0)
-    darkest = max(float(np.percentile(density[..., 1], 99.5)), 1e-3)
+    palest, darkest = np.percentile(density[..., 1], [5, 99.5])
+    if darkest - palest < LEAST_CONTRAST:
+        return np.asarray(density)
     return np.asarray(density * np.float32(np.clip(FULL_STAIN / darkest, 1, MOST_AMPLIFIED)))
 
 
@@ -141,7 +144,7 @@ def _two_stains(chroma: Plane, density: Plane) -> Mask:
     return np.asarray(
         stained
         & (_around(green < -GREEN_EXCESS) < share)
-        & (_around(_black(chroma, density)) < MOST_BLACK * share)
+        & (_around(_black(chroma, density), _FAR) < MOST_BLACK * share)
         & (spread > np.radians(LEAST_SPREAD))
         & (spread < np.radians(MOST_SPREAD))
         & (in_density > LEAST_SPREAD_DENSITY)
@@ -187,9 +190,9 @@ def _pieces(coloured: Mask, varied: Mask) -> Mask:
     return np.asarray(kept[numbers])
 
 
-def _around(plane: NDArray[np.generic]) -> Plane:
-    """Mean over the neighbourhood."""
-    return np.asarray(cv2.GaussianBlur(plane.astype(np.float32), (0, 0), _AROUND))
+def _around(plane: NDArray[np.generic], reach: float = _AROUND) -> Plane:
+    """Mean over the neighbourhood, weights falling over ``reach`` pixels."""
+    return np.asarray(cv2.GaussianBlur(plane.astype(np.float32), (0, 0), reach))
 
 
 def _smoothed(planes: Plane) -> Plane:
