@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from pathsegmentor.errors import BadInput, BadPrompt
 from pathsegmentor.imaging import Picture, plan_tiles, read_picture, resize_pixels
@@ -108,5 +109,21 @@ def test_tissue_beside_glass_is_answered_as_without(segmenter: Segmenter, colon:
     assert all_of_it.mask[:, :224].all() and not all_of_it.mask[:, 224 + 70 :].any()
     config = segmenter.model.config
     planned = plan_tiles(224, 1224, config.tile, config.overlap)
-    looked_at = list(encoded.kept[1.0])
-    assert looked_at == [tile for tile in planned if tile.x < 224 + 64] != planned
+    looked_at = set(encoded.kept[1.0])
+    assert looked_at == {tile for tile in planned if tile.x < 224 + 64} != set(planned)
+
+
+def test_the_number_of_threads_changes_no_pixel_of_a_large_image(segmenter: Segmenter, colon: Picture) -> None:
+    """Each tile has a core of its own, however many there are; the record says the number all the same."""
+    wide = Picture(np.concatenate([colon.pixels] * 3, axis=1), (1.0, 1.0), "wide")
+    before, results = torch.get_num_threads(), []
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        try:
+            results.append(segmenter.segment(segmenter.encode_image(wide), ["glands in colon", "nuclei"]))
+        finally:
+            torch.set_num_threads(before)
+    one, two = results
+    assert (one.threads, two.threads) == (1, 2) and two.record(["", ""])["threads"] == 2
+    for a, b in zip(one.founds, two.founds, strict=True):
+        assert a.mask.any() and np.array_equal(a.mask, b.mask) and a.presence == b.presence

@@ -73,7 +73,8 @@ class Result:
     """One image, one model, all prompts.
 
     ``notes`` say what had to be decided, or cannot be trusted, in reading the image; ``icc_profile`` names
-    the image's profile, which is not applied.
+    the image's profile, which is not applied. ``threads`` is how many torch had: another number may round
+    another way, and move a pixel that lies on the threshold.
     """
 
     image: str
@@ -89,6 +90,7 @@ class Result:
     version: str
     notes: tuple[str, ...] = ()
     icc_profile: str | None = None
+    threads: int = 1
 
     @property
     def distinct(self) -> tuple[Found, ...]:
@@ -124,6 +126,7 @@ class Result:
             "weights_sha256": self.weights_sha256,
             "icc_profile": self.icc_profile,
             "threshold": self.threshold,
+            "threads": self.threads,
             "encode_seconds": round(self.encode_seconds, 3),
             "version": self.version,
             "note": "research use only",

@@ -126,6 +126,7 @@ class Segmenter:
             version=__version__,
             notes=picture.notes,
             icc_profile=picture.profile,
+            threads=torch.get_num_threads(),
         )
 
     def understand(self, prompts: str | Sequence[str]) -> list[Candidate]:
