@@ -21,7 +21,7 @@ from pathsegmentor.data.record import Source
 from pathsegmentor.data.sources import PAPER, names, source, source_for
 from pathsegmentor.data.stats import paper_totals, stats
 from pathsegmentor.errors import BadInput
-from tests.cli.conftest import Done, here  # noqa: F401
+from tests.cli.conftest import ROOT, Done, here  # noqa: F401
 from tests.data.made import glas, hashes, instances, picture, save, table
 
 Run = Callable[..., Done]
@@ -102,43 +102,9 @@ def test_one_of_the_papers_is_not_taken_for_an_own_source_of_an_earlier_version(
     assert {row.source for row in read_rows(out)} == {"glas", "folder-glas"}
 
 
-EIGHTEENTH = '''
-"""A source as another package brings it: one file."""
-
-from pathsegmentor.data import files
-from pathsegmentor.data.record import Annotated, Item, Licence, Source
-
-VESSEL = "kidney-tissue-vessel"
-
-
-def items(folder):
-    for image, mask in files.paired(files.pictures(folder / "images"), files.pictures(folder / "masks")):
-        yield Item(image.stem, (image, mask), 0.25, 1.0, patient=image.stem.split("_")[0])
-
-
-def read(item):
-    pixels, mask = files.rgb(item.files[0]), files.codes(item.files[1])
-    files.same_size(pixels, mask, item.name)
-    return Annotated(pixels, {VESSEL: mask > 0}, frozenset([VESSEL]))
-
-
-SOURCE = Source(
-    name="vessels",
-    title="Vessels",
-    url="",
-    licence=Licence("CC BY 4.0", True, True, True),
-    layout=("images/NAME.png and masks/NAME.png",),
-    magnification="40x",
-    mpp=0.25,
-    factor=1.0,
-    labels=(VESSEL,),
-    split="random",
-    seen="bytes",
-    items=items,
-    read=read,
-    batch=2,
-)
-'''
+GUIDE = (ROOT / "docs" / "data.md").read_text(encoding="utf-8")
+# The source that the guide shows, in shards of two images, so that several workers have something to do.
+EIGHTEENTH = GUIDE.partition("```python\n")[2].partition("```")[0].replace("read=read", "read=read, batch=2")
 
 
 def package(place: Path, points: str, code: str = EIGHTEENTH, name: str = "vessel_source") -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import typer
 from pathsegmentor.cli.places import json_file, keep_apart
 from pathsegmentor.cli.plain import plain
 from pathsegmentor.cli.progress import bar
+from pathsegmentor.cli.streams import complain
 from pathsegmentor.cli.tell import tell_json, tell_table
 from pathsegmentor.errors import BadInput
 
@@ -33,7 +33,7 @@ def sources(as_json: bool) -> None:
         try:
             rows.append(describe(source(name)))
         except BadInput as error:  # another package's
-            print(f"pathsegmentor: {error}", file=sys.stderr)
+            complain(str(error))
     if as_json:
         tell_json(rows)
         return

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from pathsegmentor.errors import BadInput
+
+if sys.platform != "win32":
+    import fcntl
 
 LOCK = ".build.lock"
 _NOT_SUPPORTED = {errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK}
@@ -20,9 +23,12 @@ _NOT_SUPPORTED = {errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK}
 def locked(folder: Path) -> Iterator[None]:
     """Hold the folder for the time of the block; raises ``BadInput`` if another process holds it.
 
-    The system ends a lock with its process, so none is ever stale. Where a file system has no locks there is
-    none, and two builds at once are the user's to avoid.
+    The system ends a lock with its process, so none is ever stale. Where a system or a file system has no such
+    locks there is none, and two builds at once are the user's to avoid.
     """
+    if sys.platform == "win32":
+        yield
+        return
     path = folder / LOCK
     handle = _held(path)
     try:
