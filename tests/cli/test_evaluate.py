@@ -21,7 +21,7 @@ def test_a_tiny_crop_that_was_enlarged_is_evaluated(here: Callable[..., Done], t
     (tmp_path / "own" / "images.csv").write_text("image,split\ncell.png,test\n")
     built = here("data", "build", "--source", f"folder={tmp_path / 'own'}", "--mpp", 0.25, "--out", tmp_path / "set")
     assert built.code == 0, built.err
-    (tmp_path / "run.yaml").write_text("name: tiny\nsources: {folder-own: 1.0}\n")
+    (tmp_path / "run.yaml").write_text("name: tiny\nsources: {folder-own: 1.0}\nschedule: {steps: 1}\n")
     done = here("evaluate", tmp_path / "run.yaml", "--data", tmp_path / "set", "--split", "test", "--json")
     assert done.code == 0, done.err
     assert [(row["label"], row["images"]) for row in done.json["rows"]] == [("unspecified-nuclei-nuclei", 1)]

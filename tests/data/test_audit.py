@@ -337,6 +337,16 @@ def test_what_is_so_at_the_source_is_told_and_no_failure(tmp_path: Path, here: C
 
 def test_empty_glass_is_no_copy_of_empty_glass(tmp_path: Path) -> None:
     """Windows that show nothing have the same bytes, in train and test too."""
-    white = np.full((60, 80, 3), 255, np.uint8)
-    plan = {"a": {"pixels": white, "split": "train"}, "b": {"pixels": white, "split": "test"}, "c": CLEAN["c"]}
-    assert audit(built(tmp_path, plan)) == []
+    plan: Plan = {name: facts | {"pixels": half_white(seed)} for seed, (name, facts) in enumerate(CLEAN.items())}
+    download, folder = own(tmp_path / "in", plan), tmp_path / "out"
+    build([Wish(source_for("folder", download, 0.25), download)], folder, Settings())
+    white = [row for row in read_rows(folder) if "-x0-" in row.image]
+    assert len({row.sha256 for row in white}) == 1 and {row.split for row in white} == {"train", "test"}
+    assert audit(folder) == []
+
+
+def half_white(seed: int) -> np.ndarray:
+    """An image that is cut in two windows, the left one of glass."""
+    pixels = np.full((60, 2048, 3), 255, np.uint8)
+    pixels[:, 1024:] = picture(seed, 60, 1024)
+    return pixels

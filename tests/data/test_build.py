@@ -203,18 +203,16 @@ def test_leftovers_of_a_killed_build_go(wishes: list[Wish], tmp_path: Path) -> N
     build([wish], out, Settings())
     whole = hashes(out)
     for name in (
-        "shards/.glas-00001-abc.tar",
-        "parts/.glas-00001-abc.parquet",
-        "parts/.glas-00001-abc.json",
-        "parts/.glas.source-abc.json",
-        ".manifest-abc.parquet",
-        ".shards-abc.json",
-        ".report-abc.json",
+        "shards/.pathsegmentor-0123abcd.tar",
+        "parts/.pathsegmentor-0123abcd.parquet",
+        "parts/.pathsegmentor-4567cdef.json",
+        ".pathsegmentor-0123abcd.parquet",
+        ".pathsegmentor-4567cdef.json",
         "shards/glas-00077.tar",
         "parts/glas-00077.json",
     ):
         (out / name).write_text("{}")
-    others = {"shards/.crag-00001-abc.tar", "shards/glasses-00000.tar", "parts/glas-notes.txt", "mine.txt"}
+    others = {"shards/.hidden.tar", "shards/glasses-00000.tar", "parts/glas-notes.txt", "mine.txt"}
     for name in others:
         (out / name).write_text("not ours")
     build([wish], out, Settings())

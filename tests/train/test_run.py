@@ -277,16 +277,6 @@ def test_a_damaged_checkpoint_is_refused_in_one_line(tmp_path: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_what_a_killed_writer_left_is_removed(tmp_path: Path) -> None:
-    (tmp_path / "checkpoints").mkdir()
-    for name in (".step-00000003-abc.pt", ".best-x.pt", "step-00000003.pt", ".my-own.txt"):
-        (tmp_path / "checkpoints" / name).touch()
-    (tmp_path / ".step-mine.pt").touch()
-    checkpoint.tidy(tmp_path)
-    assert sorted(p.name for p in (tmp_path / "checkpoints").iterdir()) == [".my-own.txt", "step-00000003.pt"]
-    assert (tmp_path / ".step-mine.pt").exists()
-
-
 def test_missing_data_say_what_to_do(data: Path, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="data build"):
         train(config(1), tmp_path / "nowhere", tmp_path / "run")

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from pathsegmentor.atomic import written
 from pathsegmentor.data import content, workers
 from pathsegmentor.data.faults import line
 from pathsegmentor.data.finish import (
@@ -69,8 +70,9 @@ def build(wishes: Sequence[Wish], out: Path, settings: Settings, progress: Progr
     for wish in wishes:
         _check(wish, out)
     try:
-        for part in (SHARD_FOLDER, PART_FOLDER):
-            (out / part).mkdir(parents=True, exist_ok=True)
+        with written(out):
+            for part in (SHARD_FOLDER, PART_FOLDER):
+                (out / part).mkdir(parents=True, exist_ok=True)
         with locked(out):
             return _build(wishes, out, settings, progress)
     except OSError as error:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pathsegmentor.atomic import whole_file
+from pathsegmentor.atomic import sweep, whole_file
 from pathsegmentor.data.counted import added
 from pathsegmentor.data.faults import line
 from pathsegmentor.data.manifest import MANIFEST, join, read_part
@@ -47,18 +47,16 @@ def built_persons(out: Path, but: set[str]) -> set[tuple[str, str, str]]:
 
 
 def remove_others(out: Path, source: str, names: set[str]) -> None:
-    """Remove what a killed build left half-written, and shards that no plan names any more."""
+    """Remove what killed builds left half-written, and shards of a source that no plan names any more."""
+    sweep(out)
     for part in (SHARD_FOLDER, PART_FOLDER):
+        sweep(out / part)
         for path in out.joinpath(part).iterdir():
             stem, _, number = path.name.split(".")[0].rpartition("-")
-            half = path.name.startswith((f".{source}-", f".{source}.source-"))
             # The listing of a source whose own name ends with a number looks like a shard's.
             shard = stem == source and number.isdigit() and not path.name.endswith(_LISTING)
-            if half or (shard and f"{stem}-{number}" not in names):
+            if shard and f"{stem}-{number}" not in names:
                 path.unlink()
-    for name in (MANIFEST, SHARDS, REPORT):
-        for path in out.glob(f".{Path(name).stem}-*{Path(name).suffix}"):
-            path.unlink()
 
 
 def finish(out: Path) -> dict[str, Any]:

@@ -49,7 +49,7 @@ def save(run: Run, out: Path, best: bool = False) -> Path:
         if best:
             with whole_file(out / FOLDER / BEST) as beside:
                 shutil.copyfile(path, beside)
-    except (OSError, RuntimeError) as error:  # torch's writer raises RuntimeError where the disk is full
+    except (BadInput, OSError) as error:
         raise cannot_write(out, path, error) from error
     for old in checkpoints(out)[: -run.config.saving.keep]:
         old.unlink()
@@ -60,14 +60,8 @@ def cannot_write(out: Path, path: Path, error: Exception) -> BadInput:
     """What to tell when something cannot be written, and from where the run can go on."""
     older = checkpoints(out)
     kept = f"{older[-1]} is kept; make room and add --resume" if older else "there is no checkpoint yet"
-    return BadInput(f"{path} cannot be written ({' '.join(str(error).split())[:160]}); {kept}")
-
-
-def tidy(out: Path) -> None:
-    """Remove checkpoints that a run which was killed while writing left half-written."""
-    for pattern in (".step-*.pt", ".best-*.pt"):
-        for path in (out / FOLDER).glob(pattern):
-            path.unlink()
+    told = str(error) if isinstance(error, BadInput) else f"{path} cannot be written: {' '.join(str(error).split())}"
+    return BadInput(f"{told}; {kept}")
 
 
 def restore(run: Run, path: Path) -> None:

@@ -28,7 +28,6 @@ from pathsegmentor.train.checkpoint import (
     read,
     restore,
     save,
-    tidy,
 )
 from pathsegmentor.train.config import TrainConfig
 from pathsegmentor.train.folder import Metrics, only_writer, write_particulars
@@ -58,7 +57,6 @@ def train(config: TrainConfig, data: Path, out: Path, resume: bool = False, devi
             if there:
                 restore(run, there[-1])
             if first:
-                tidy(out)
                 write_particulars(out, config, material.manifest_sha256, data, fabric.world_size)
             loop(run, out)
             if fabric.is_global_zero:
