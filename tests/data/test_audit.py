@@ -337,6 +337,8 @@ def test_what_is_so_at_the_source_is_told_and_no_failure(tmp_path: Path, here: C
 
 def test_empty_glass_is_no_copy_of_empty_glass(tmp_path: Path) -> None:
     """Windows that show nothing have the same bytes, in train and test too."""
-    white = np.full((60, 80, 3), 255, np.uint8)
-    plan = {"a": {"pixels": white, "split": "train"}, "b": {"pixels": white, "split": "test"}, "c": CLEAN["c"]}
-    assert audit(built(tmp_path, plan)) == []
+    white, larger = (np.full((side, side, 3), 255, np.uint8) for side in (60, 80))
+    plan = {"a": {"pixels": white, "split": "train"}, "b": {"pixels": larger, "split": "test"}, "c": CLEAN["c"]}
+    out = built(tmp_path, plan)
+    assert row_of(out, "a").sha256 == row_of(out, "b").sha256
+    assert audit(out) == []
