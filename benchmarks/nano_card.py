@@ -16,9 +16,9 @@ from typing import Any
 import yaml
 from safetensors import safe_open
 
-from pathsegmentor.atomic import whole_file
+from pathsegmentor.atomic import sha256_of, whole_file
 from pathsegmentor.model.find import bundled
-from pathsegmentor.model.folder import CARD, WEIGHTS, sha256_of, write_sums
+from pathsegmentor.model.folder import CARD, WEIGHTS, write_sums
 
 HERE = Path(__file__).parent
 

@@ -18,7 +18,8 @@ import pytest
 import yaml
 from PIL import Image
 
-from pathsegmentor.export.place import RECORD, read_record, sha256_of
+from pathsegmentor.atomic import sha256_of
+from pathsegmentor.export.place import RECORD, read_record
 from pathsegmentor.model.find import bundled
 from tests.cli.conftest import IMAGES, ROOT, Done
 

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from pathsegmentor.atomic import sha256_of
 from pathsegmentor.errors import BadInput
 from pathsegmentor.export import place
 from pathsegmentor.export.folder import file_names, write
@@ -55,7 +56,7 @@ def state(out: Path) -> str:
     record = place.read_record(out)
     if record is None:
         return "none"
-    wrong = [name for name, digest in record["files"].items() if place.sha256_of(out / name) != digest]
+    wrong = [name for name, digest in record["files"].items() if sha256_of(out / name) != digest]
     beside = {path.name for path in out.iterdir() if path.suffix != ".txt" and not path.name.startswith(".")}
     wrong += sorted(beside ^ {*record["files"], place.RECORD})
     for entry in record["results"]:

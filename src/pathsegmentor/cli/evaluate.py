@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from pathsegmentor.atomic import sha256_of
 from pathsegmentor.cli.places import json_file
 from pathsegmentor.cli.tell import tell_json, tell_table
 from pathsegmentor.data.manifest import MANIFEST
 from pathsegmentor.data.pathseg import PathSeg
 from pathsegmentor.errors import BadInput
 from pathsegmentor.evaluate.run import evaluate, summary
-from pathsegmentor.model.folder import sha256_of
 from pathsegmentor.segment import Segmenter
 from pathsegmentor.train.config import read_train_config
 

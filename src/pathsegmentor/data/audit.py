@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from pathsegmentor.atomic import sha256_of
 from pathsegmentor.data import workers
 from pathsegmentor.data.alike import BITS, Hashes, distance, groups_of_copies, perceptual_hashes
 from pathsegmentor.data.finish import REPORT, SHARDS
@@ -160,8 +161,7 @@ def _changed_shards(folder: Path, rows: Sequence[Row], jobs: int) -> list[Findin
 def _hash_shard(work: tuple[Path, str, str]) -> Finding | None:
     folder, shard, expected = work
     try:
-        with (folder / shard).open("rb") as file:
-            actual = hashlib.file_digest(file, "sha256").hexdigest()
+        actual = sha256_of(folder / shard)
     except (OSError, ValueError) as error:
         return Finding("missing or damaged", (shard,), f"{folder / shard} cannot be read: {error}")
     if actual == expected:

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from pathsegmentor.atomic import whole_file
+from pathsegmentor.atomic import sha256_of, whole_file
 from pathsegmentor.data.counted import Count, added, told
 from pathsegmentor.data.faults import cannot_now, line
 from pathsegmentor.data.manifest import Row, write_rows
@@ -72,7 +72,7 @@ def done(plan: ShardPlan) -> dict[str, Any] | None:
     """The note of a shard that is finished and still fits the plan, else None."""
     try:
         note: dict[str, Any] = json.loads(plan.note.read_text(encoding="utf-8"))
-        whole = plan.tar.stat().st_size == note["bytes"] and _sha256(plan.part) == note["part_sha256"]
+        whole = plan.tar.stat().st_size == note["bytes"] and sha256_of(plan.part) == note["part_sha256"]
         return note if whole and note["fingerprint"] == plan.fingerprint() else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -116,8 +116,8 @@ def build_shard(plan: ShardPlan) -> dict[str, Any]:
         "source": plan.source.name,
         "fingerprint": fingerprint,
         "bytes": plan.tar.stat().st_size,
-        "sha256": _sha256(plan.tar),
-        "part_sha256": _sha256(plan.part),
+        "sha256": sha256_of(plan.tar),
+        "part_sha256": sha256_of(plan.part),
         "images": len({row.image for row in rows}),
         "masks": len(rows),
         "items": len(plan.items),
@@ -216,11 +216,6 @@ def _wanted(image: Annotated, labels: frozenset[str] | None) -> Annotated:
 def _plain(name: str) -> str:
     """A name without dots and slashes: what follows the first dot is the kind of member."""
     return re.sub(r"[^\w-]+", "_", name)[-40:]
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def batches(items: Sequence[Item], size: int) -> list[tuple[Item, ...]]:

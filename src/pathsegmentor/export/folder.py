@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from pathsegmentor.atomic import sha256_of
 from pathsegmentor.export.geojson import dumps
-from pathsegmentor.export.place import RECORD, sha256_of
+from pathsegmentor.export.place import RECORD
 from pathsegmentor.imaging import PALETTE, Picture, needs_overview, overlay, overview
 from pathsegmentor.segment import Found, Result
 from pathsegmentor.vocabulary import Label

@@ -10,7 +10,6 @@ A file is ours if the record beside it names it with its SHA-256; nothing else i
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -22,7 +21,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from pathsegmentor.atomic import PREFIX, exchange, hidden, left_behind, locked, remove, sync, written
+from pathsegmentor.atomic import PREFIX, exchange, hidden, left_behind, locked, remove, sha256_of, sync, written
 from pathsegmentor.errors import BadInput
 
 RECORD = "result.json"
@@ -78,12 +77,6 @@ def own_folder(image: Path, sha256: str | None) -> Path:
 def read_record(folder: Path) -> dict[str, Any] | None:
     """The record of the result in a folder, or None if there is none that names its files."""
     return _read(folder / RECORD)
-
-
-def sha256_of(path: Path) -> str:
-    """Hexadecimal SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _read(path: Path) -> dict[str, Any] | None:

@@ -6,7 +6,6 @@ nothing is unpickled.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import unicodedata
@@ -17,7 +16,7 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from pathsegmentor.atomic import whole_file
+from pathsegmentor.atomic import sha256_of, whole_file
 from pathsegmentor.errors import BadInput, BadModel
 from pathsegmentor.model.config import ModelConfig
 from pathsegmentor.model.foreign import check_bytes, foreign, read_json, shown
@@ -66,12 +65,6 @@ class Model:
     def tokenize(self, prompts: list[str]) -> tuple[Tensor, Tensor]:
         """Token ids and boolean mask of real tokens, both (N, T) with T the longest prompt's length."""
         return tokenize(self.tokenizer, prompts, self.config.text, self.net.logit_scale.device)
-
-
-def sha256_of(path: Path) -> str:
-    """Hexadecimal SHA-256 of a file, read in pieces."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_sums(folder: Path) -> None:

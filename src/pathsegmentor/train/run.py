@@ -11,10 +11,10 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
+from pathsegmentor.atomic import sha256_of
 from pathsegmentor.data.manifest import MANIFEST
 from pathsegmentor.data.pathseg import Entry, PathSeg
 from pathsegmentor.errors import BadInput
-from pathsegmentor.model.folder import sha256_of
 from pathsegmentor.model.tokenizer import tokenize
 from pathsegmentor.train.batches import Batch, Sampler
 from pathsegmentor.train.config import TrainConfig
