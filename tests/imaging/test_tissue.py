@@ -55,6 +55,21 @@ def test_what_was_annotated_lies_in_reach_and_has_a_stain(name: str) -> None:
     assert tissue.reach[mask].all() and tissue.stained[mask].mean() > 0.6
 
 
+@pytest.mark.parametrize("bleached", [1.0, 0.5])
+@pytest.mark.parametrize("name", sorted(REAL))
+def test_a_small_crop_with_objects_is_tissue(name: str, bleached: float) -> None:
+    """40 um a side and more: pale stroma with a few dark nuclei spreads over more hues than a whole image does."""
+    pixels, mask = stained(real(name), bleached), np.asarray(Image.open(ROOT / f"{name}_mask.png")).astype(bool)
+    side, seen = 160, 0
+    for y in range(0, pixels.shape[0] - side + 1, side // 2):
+        for x in range(0, pixels.shape[1] - side + 1, side // 2):
+            here = np.s_[y : y + side, x : x + side]
+            if mask[here].mean() > 0.03:
+                seen += 1
+                assert not find_tissue(np.ascontiguousarray(pixels[here]), (REAL[name], REAL[name])).why_none
+    assert seen > 0
+
+
 @pytest.mark.parametrize("name", sorted(NONE))
 def test_what_is_no_tissue_is_none(name: str) -> None:
     for mpp in (0.25, 0.5, 1.0):

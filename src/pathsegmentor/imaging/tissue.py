@@ -33,10 +33,10 @@ GREEN_EXCESS = 0.02
 # Hue in degrees: pink as eosin is 0, haematoxylin about 50; red ink lies below, as blood does, blue ink above.
 REDDEST, BLUEST = -48, 60
 # Spread of hues in degrees, and what it makes in density: one ink has less, inks of several colours have more.
-LEAST_SPREAD, MOST_SPREAD = 2.0, 25.0
+LEAST_SPREAD, MOST_SPREAD = 2.0, 45.0
 LEAST_SPREAD_DENSITY = 0.004
 # A signal is left by smoothing, of noise a known part is; how much more of it there must be.
-ABOVE_NOISE = 1.3
+ABOVE_NOISE = 1.5
 # Black print and pen: dark, with little colour for it; and how much of it near stained pixels is too much.
 DARK, LEAST_COLOUR, MOST_BLACK = 0.3, 0.25, 0.05
 # Of a coloured piece, the share that must show two stains; of the look, the pixels a piece must have.
