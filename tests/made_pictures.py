@@ -1,4 +1,4 @@
-"""Pictures of things that are no tissue, made here: glass, noise, ink, labels, plain colour."""
+"""Pictures made here: glass, noise, ink, labels and plain colour are no tissue, pale stroma is."""
 
 from __future__ import annotations
 
@@ -88,3 +88,14 @@ def without_tissue() -> dict[str, np.ndarray]:
     made |= {f"{name} label, jpeg": jpeg(noisy(label(paper), 4)) for name, paper in papers.items()}
     made |= {"label, jpeg": jpeg(label()), "label in blue": label(print_colour=(40, 50, 150))}
     return made
+
+
+def pale_stroma(size: int = 160) -> np.ndarray:
+    """Pale, yellowish fibres and a few dark blue nuclei (size, size, 3), as in a close view of old sections."""
+    rows, columns = np.mgrid[:size, :size]
+    waves = np.sin(columns / 5 + 3 * np.sin(rows / 23))[..., None]
+    pixels = np.array([226.0, 206, 198]) + waves * np.array([8, 12, 10])
+    for centre in ((30, 40), (45, 85), (12, 130)):
+        cv2.ellipse(pixels, centre, (7, 18), 15, 0, 360, (95, 85, 140), -1)
+    pixels = cv2.GaussianBlur(pixels, (0, 0), 1.5) + np.random.default_rng(0).normal(0, 2, pixels.shape)
+    return np.clip(pixels, 0, 255).astype(np.uint8)
