@@ -9,7 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -17,6 +16,7 @@ from safetensors.torch import load_file, save_file
 
 from pathsegmentor.model.folder import CONFIG, SUMS, TOKENIZER, VOCABULARY, WEIGHTS, write_sums
 from tests.cli.conftest import Done, here  # noqa: F401
+from tests.made_pictures import pale_stroma
 from tests.model.small import small_model
 
 Run = Callable[..., Done]
@@ -30,8 +30,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def image(tmp_path: Path) -> Path:
-    pixels = np.random.default_rng(0).integers(90, 200, (48, 64, 3), dtype=np.uint8)
-    Image.fromarray(pixels).save(tmp_path / "image.png")
+    Image.fromarray(pale_stroma(96)).save(tmp_path / "image.png")
     return tmp_path / "image.png"
 
 

@@ -15,6 +15,7 @@ from pathsegmentor.model.folder import CONFIG, SUMS, TOKENIZER, VOCABULARY, WEIG
 from pathsegmentor.segment import Segmenter
 from tests.fuzz.harness import fuzz
 from tests.fuzz.mutate import broken_bytes, broken_json
+from tests.made_pictures import pale_stroma
 from tests.model.small import small_model
 
 PARTS = {"config": CONFIG, "words": TOKENIZER, "labels": VOCABULARY}
@@ -74,8 +75,7 @@ def try_model(rng: random.Random, folder: Path) -> None:
         write_sums(model)
     segmenter = Segmenter(find_model(str(model)))
     label = next(iter(segmenter.model.vocabulary)).id
-    image = np.full((48, 64, 3), 200, np.uint8)
-    encoded = segmenter.encode_image(image, segmenter.model.config.mpp_of(label))
+    encoded = segmenter.encode_image(pale_stroma(96), segmenter.model.config.mpp_of(label))
     for _, probability, presence, _ in segmenter.probabilities(encoded, [label]):
         assert np.isfinite(probability).all() and 0 <= presence <= 1
 
