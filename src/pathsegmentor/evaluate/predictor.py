@@ -11,19 +11,19 @@ from numpy.typing import NDArray
 
 from pathsegmentor.imaging import Picture
 
-Boxes = Literal["none", "union", "instances"]
+WantsBoxes = Literal["none", "union", "instances"]
 
 
 @dataclass(frozen=True)
 class Asked:
     """One label asked of an image, by its id.
 
-    ``boxes`` (N, 4) int are x0, y0, x1, y1 in pixels of the image, half open, made from the annotation; None for a
+    ``boxes`` (N, 4) are x0, y0, x1, y1 in pixels of the image, half open, made from the annotation; None for a
     predictor that wants none.
     """
 
     label: str
-    boxes: NDArray[np.int64] | None = None
+    boxes: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Predictor(Protocol):
 
     name: str
     weights: str
-    wants_boxes: Boxes
+    wants_boxes: WantsBoxes
 
     def why_not(self, label: str, mpp: tuple[float, float]) -> str:
         """Why a label cannot be asked of an image of this scale (um per pixel, x and y), in one line; "" if it can."""
