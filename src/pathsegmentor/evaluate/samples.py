@@ -25,12 +25,12 @@ class SampleRow:
     """One image and one label.
 
     ``image`` is the member of a shard that the manifest names, ``mpp`` um per pixel (the root of x times y) at
-    ``height`` and ``width``. ``state`` is ``scored``, ``failed`` or ``passed over``; ``reason`` says why not scored.
-    ``present``: the annotation has the label; ``looked_for``: it has, or the annotators looked for it in this very
-    image and found none. ``status`` is present, absent or unsure, "" where the predictor has none, and ``presence``
-    nan. Pixels are counted, and masks compared, where the annotation is known. Scores are nan where undefined;
-    those of masks are only defined for present labels. ``truth_objects`` and ``found_objects`` are -1 where the
-    annotation numbers no instances.
+    ``height`` and ``width``. ``group`` is the patient, else the slide, else the downloaded image, unique over sources.
+    ``state`` is ``scored``, ``failed`` or ``passed over``; ``reason`` says why it is not scored. ``present``: the
+    annotation has the label; ``looked_for``: it has, or the annotators looked for it in this very image and found none.
+    ``status`` is present, absent or unsure, "" where the predictor has none, and ``presence`` nan. Pixels are counted,
+    and masks compared, where the annotation is known. Scores are nan where undefined; those of masks are only defined
+    for present labels. ``truth_objects`` and ``found_objects`` are -1 where the annotation numbers no instances.
     """
 
     image: str
@@ -41,6 +41,7 @@ class SampleRow:
     object_type: str
     patient: str
     slide: str
+    group: str
     split: str
     mpp: float
     height: int
