@@ -21,6 +21,7 @@ from pathsegmentor.evaluate.settings import Absent, Settings, Unknown
 from pathsegmentor.evaluate.tables import tables_of
 
 REASONS = 20
+TOLD = ("overall", "by_source")
 
 
 def settings_of(split: str, sources: list[str], absent: str, unknown_as_background: bool, masks: bool) -> Settings:
@@ -93,22 +94,20 @@ def _with_config(settings: Settings, config: Path | None) -> Settings:
 
 
 def _tell(summary: dict[str, Any], folder: Path) -> None:
-    rows = [(table.name, table) for table in tables_of(summary) if table.name in ("by_source", "overall")]
-    for _, table in reversed(rows):
-        titles = [column.title + ("#" if column.number else "") for column in table.columns]
-        tell_table(table.title, titles, [[column.text(row) for column in table.columns] for row in table.rows])
+    for table in tables_of(summary):
+        if table.name in TOLD:
+            titles = [column.title + ("#" if column.number else "") for column in table.columns]
+            tell_table(table.title, titles, [[column.text(row) for column in table.columns] for row in table.rows])
+    reasons = summary["not_scored"]
     with speaking():
         for kind, found in summary["presence"].items():
             if found["auroc"] is not None:
                 over = f"{found['present']} present and {found['absent']} absent pairs"
                 print(f"presence AUROC {found['auroc']:.3f} over {over} ({kind.replace('_', ' ')})")
-        for row in summary["not_scored"][:REASONS]:
-            print(
-                f"{row['state']}: {row['pairs']} x {plain(row['source'])}, {plain(row['label'])}: {plain(row['reason'])}"
-            )
-        if len(summary["not_scored"]) > REASONS:
-            print(
-                f"... and {len(summary['not_scored']) - REASONS} more in {plain(folder / 'tables' / 'not_scored.csv')}"
-            )
+        for row in reasons[:REASONS]:
+            of = f"{row['pairs']} x {plain(row['source'])}, {plain(row['label'])}"
+            print(f"{row['state']}: {of}: {plain(row['reason'])}")
+        if len(reasons) > REASONS:
+            print(f"... and {len(reasons) - REASONS} more in {plain(folder / 'tables' / 'not_scored.csv')}")
         print(f"results in {plain(folder)}/ (report.html, tables, figures, samples.parquet)")
         print("research use only")

@@ -28,7 +28,7 @@ Row = dict[str, Any]
 
 
 def draw_figures(summary: dict[str, Any], columns: Columns, folder: Path) -> list[tuple[str, str]]:
-    """Write ``NAME.png`` and ``NAME.svg``; returns names and captions. Figures without anything to show are left out."""
+    """Write ``NAME.png`` and ``NAME.svg``; returns names and captions; what has nothing to show is left out."""
     plt = pyplot()
     made = []
     with plt.rc_context(STYLE):
@@ -84,12 +84,11 @@ def spread(plt: Any, summary: Row, columns: Columns) -> Any:
         medianprops={"color": BLUE, "linewidth": 1.6},
         whiskerprops=flat,
         capprops=flat,
-        flierprops={"marker": "o", "markersize": 2, "markerfacecolor": GREY, "markeredgewidth": 0},
-        rasterized=len(columns.present) > 5000,
+        whis=(5, 95),
+        showfliers=False,
     )
-    axes.set_yticks(
-        range(1, len(kinds) + 1), [f"{source.words[k]} ({len(v):,})" for k, v in zip(kinds, values, strict=True)]
-    )
+    names = [f"{source.words[kind]} ({len(of_kind):,})" for kind, of_kind in zip(kinds, values, strict=True)]
+    axes.set_yticks(range(1, len(kinds) + 1), names)
     axes.invert_yaxis()
     _share_axis(axes, "Dice of a pair")
     return figure
@@ -154,9 +153,8 @@ def _bars(plt: Any, parts: Sequence[tuple[str, Sequence[Row]]]) -> Any:
         axes.set_title(f"by {title}" if title != "data set" else "by data set, and over all pairs", loc="left")
         _share_axis(axes, "mean Dice over pairs")
     handles = [plt.Line2D([], [], color=c, linewidth=1.4) for c in (BLUE, ORANGE)]
-    figure.legend(
-        handles, ["95 % interval over pairs", "over patients"], loc="outside lower right", ncols=2, frameon=False
-    )
+    names = ["95 % interval over pairs", "over patients"]
+    figure.legend(handles, names, loc="outside lower right", ncols=2, frameon=False)
     return figure
 
 
@@ -178,7 +176,7 @@ FIGURES: tuple[tuple[str, str, Callable[[Any, Row, Columns], Any]], ...] = (
     ("dice_by_label", "Mean Dice by label.", by_label),
     (
         "dice_spread",
-        "Dice of single pairs: median, middle half, and all pairs beyond one and a half times its width.",
+        "Dice of single pairs: median, middle half (box) and middle nine tenths (lines).",
         spread,
     ),
     ("presence", "Presence: present told from absent at every boundary, and calibration.", presence),

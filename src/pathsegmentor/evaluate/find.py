@@ -4,12 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pathsegmentor.atomic import sha256_of
-from pathsegmentor.evaluate.ours import TextModel
 from pathsegmentor.evaluate.predictor import Predictor
-from pathsegmentor.model.find import check_device, find_folder
-from pathsegmentor.model.folder import CONFIG, load_model
-from pathsegmentor.segment import Segmenter
 
 
 @dataclass(frozen=True)
@@ -21,7 +16,7 @@ class Maker:
 
     def __call__(self) -> Predictor:
         """Load it; raises ``BadModel`` or ``BadInput``."""
-        check_device(self.device)
-        name, folder = find_folder(self.model)
-        model = load_model(folder, name, self.device)
-        return TextModel(Segmenter(model), sha256_of(folder / CONFIG))
+        # Baselines that need no torch do not wait for it.
+        from pathsegmentor.evaluate.ours import load_text_model
+
+        return load_text_model(self.model, self.device)

@@ -7,8 +7,11 @@ from contextlib import contextmanager
 
 import torch
 
+from pathsegmentor.atomic import sha256_of
 from pathsegmentor.evaluate.predictor import Asked, Predicted, WantsBoxes
 from pathsegmentor.imaging import Picture
+from pathsegmentor.model.find import check_device, find_folder
+from pathsegmentor.model.folder import CONFIG, load_model
 from pathsegmentor.segment import Segmenter
 from pathsegmentor.segment.encoded import MOST_ENLARGED
 
@@ -40,6 +43,13 @@ class TextModel:
             encoded = self.segmenter.encode_image(image)
             result = self.segmenter.segment(encoded, [one.label for one in asked])
         return [Predicted(found.label.id, found.mask, found.presence, found.status) for found in result.founds]
+
+
+def load_text_model(name: str, device: str) -> TextModel:
+    """A bundled model's name, a model folder or a Hub id; raises ``BadModel`` or ``BadInput``."""
+    check_device(device)
+    shown, folder = find_folder(name)
+    return TextModel(Segmenter(load_model(folder, shown, device)), sha256_of(folder / CONFIG))
 
 
 @contextmanager

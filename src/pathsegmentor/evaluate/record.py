@@ -14,7 +14,6 @@ from pathsegmentor import __version__
 from pathsegmentor.atomic import whole_file
 from pathsegmentor.errors import BadInput
 from pathsegmentor.evaluate.find import Maker
-from pathsegmentor.evaluate.ours import TextModel
 from pathsegmentor.evaluate.predictor import Predictor
 from pathsegmentor.evaluate.samples import STATES, read_samples
 from pathsegmentor.evaluate.settings import Settings
@@ -35,7 +34,7 @@ _IDENTITY = {
 
 @dataclass(frozen=True)
 class Record:
-    """A run; ``counts`` are rows per state, empty while it is not finished."""
+    """A run; ``counts`` are rows per state, empty while it is not finished. Only our own models have a config."""
 
     model: str
     weights_sha256: str
@@ -66,7 +65,7 @@ class Record:
         return cls(
             model=predictor.name,
             weights_sha256=predictor.weights,
-            config_sha256=predictor.config_sha256 if isinstance(predictor, TextModel) else "none",
+            config_sha256=getattr(predictor, "config_sha256", "none"),
             wants_boxes=predictor.wants_boxes,
             manifest_sha256=manifest_sha256,
             settings=json.loads(json.dumps(asdict(settings))),

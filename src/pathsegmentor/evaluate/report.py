@@ -24,9 +24,13 @@ table { border-collapse: collapse; font-size: 0.86em; font-variant-numeric: tabu
 th { text-align: left; border-bottom: 1.5px solid #333; padding: 0.25em 0.7em 0.25em 0; vertical-align: bottom; }
 td { border-bottom: 1px solid #ddd; padding: 0.2em 0.7em 0.2em 0; vertical-align: top; overflow-wrap: anywhere; }
 .n { text-align: right; white-space: nowrap; } .f, figcaption { color: #666; font-size: 0.85em; }
-figure { margin: 1.5em 0; } img { max-width: 100%; } dt { font-weight: 600; margin-top: 0.5em; } dd { margin-left: 1.2em; }
+figure { margin: 1.5em 0; } img { max-width: 100%; }
+dt { font-weight: 600; margin-top: 0.5em; } dd { margin-left: 1.2em; }
 code { overflow-wrap: anywhere; } .big { font-size: 1.9em; font-weight: 600; }
-@media print { body { max-width: none; margin: 0; font-size: 10pt; } table { font-size: 7.5pt; } figure, tr { break-inside: avoid; } }
+@media print {
+ body { max-width: none; margin: 0; font-size: 10pt; } table { font-size: 7.5pt; }
+ figure, tr { break-inside: avoid; }
+}
 """
 
 
@@ -67,9 +71,7 @@ def _plain(summary: dict[str, Any], tables: Sequence[Table]) -> str:
 
 def _page(summary: dict[str, Any], tables: Sequence[Table], figures: Sequence[tuple[str, str]], folder: Path) -> str:
     """One HTML page that needs no other file and no network."""
-    facts = "".join(
-        f"<dt>{escape(name)}</dt><dd><code>{escape(str(value))}</code></dd>" for name, value in _facts(summary)
-    )
+    facts = "".join(f"<dt>{escape(name)}</dt><dd><code>{escape(value)}</code></dd>" for name, value in _facts(summary))
     rules = "".join(f"<li>{escape(rule)}</li>" for rule in summary["rules"].values())
     pictures = "".join(_figure(name, caption, folder) for name, caption in figures)
     parts = "".join(html(table) for table in tables)
@@ -95,9 +97,8 @@ def _headline(summary: dict[str, Any]) -> str:
     overall, counts = summary["overall"], summary["counts"]
     presence = summary["presence"]["looked_for"]["auroc"]
     dice = "no score" if overall["dice"] is None else f"{overall['dice']:.3f}"
-    lines = [
-        f'<p><span class="big">{dice}</span> mean Dice over {overall["pairs"]:,} pairs of {overall["images"]:,} images'
-    ]
+    over = f"{overall['pairs']:,} pairs of {overall['images']:,} images"
+    lines = [f'<p><span class="big">{dice}</span> mean Dice over {over}']
     if presence is not None:
         everything = summary["presence"]["all"]["auroc"]
         lines.append(f", presence AUROC {presence:.3f} over labels looked for, {everything:.3f} over all")
@@ -113,7 +114,7 @@ def _figure(name: str, caption: str, folder: Path) -> str:
     )
 
 
-def _facts(summary: dict[str, Any]) -> list[tuple[str, Any]]:
+def _facts(summary: dict[str, Any]) -> list[tuple[str, str]]:
     run = summary["run"]
     names = {
         "command": "command",
@@ -125,4 +126,4 @@ def _facts(summary: dict[str, Any]) -> list[tuple[str, Any]]:
         "settings": "settings",
         "version": "pathsegmentor",
     }
-    return [(title, run[key]) for key, title in names.items()]
+    return [(title, str(run[key])) for key, title in names.items()]

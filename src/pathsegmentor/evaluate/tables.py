@@ -81,7 +81,8 @@ def html(table: Table) -> str:
 
     body = "".join(line("td", [column.text(row) for column in table.columns]) for row in table.rows)
     top = line("th", [column.title for column in table.columns])
-    return f"{head}<table>\n<thead>{top}</thead>\n<tbody>\n{body}</tbody>\n</table>\n<p class=f>tables/{table.name}.csv</p>\n"
+    file = f'<p class="f">tables/{table.name}.csv</p>\n'
+    return f"{head}<table>\n<thead>{top}</thead>\n<tbody>\n{body}</tbody>\n</table>\n{file}"
 
 
 def write_csv(table: Table, folder: Path) -> None:
