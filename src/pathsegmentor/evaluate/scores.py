@@ -1,10 +1,12 @@
-"""Dice (eq. 18) and the area under the presence curve."""
+"""Dice (eq. 18) and its relatives."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 
 def dice(found: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
@@ -13,12 +15,29 @@ def dice(found: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
     return 1.0 if total == 0 else 2.0 * float((found & truth).sum()) / total
 
 
-def auroc(scores: list[float], present: list[bool]) -> float:
-    """Chance that a present prompt scores above an absent one, ties half; nan if one kind is missing."""
-    truth = np.asarray(present)
-    positives = int(truth.sum())
-    negatives = len(truth) - positives
-    if not positives or not negatives:
-        return float("nan")
-    ranks = rankdata(np.asarray(scores))
-    return float((ranks[truth].sum() - positives * (positives + 1) / 2) / (positives * negatives))
+def iou(found: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
+    total = int((found | truth).sum())
+    return 1.0 if total == 0 else float((found & truth).sum()) / total
+
+
+def boundary_dice(found: NDArray[np.bool_], truth: NDArray[np.bool_], width_px: float) -> float:
+    def band(m: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        padded = np.pad(m.astype(np.uint8), 1)
+        return np.asarray(m & (cv2.distanceTransform(padded, cv2.DIST_L2, 5)[1:-1, 1:-1] <= width_px))
+
+    return dice(band(found), band(truth))
+
+
+def hd95(found: NDArray[np.bool_], truth: NDArray[np.bool_], mpp: float | tuple[float, float]) -> float:
+    return float("nan")
+
+
+@dataclass(frozen=True)
+class Instances:
+    f1: float
+    aji: float
+    pq: float
+
+
+def instances(found: NDArray[np.integer], truth: NDArray[np.integer]) -> Instances:
+    return Instances(float("nan"), float("nan"), float("nan"))
