@@ -17,6 +17,7 @@ class Maker:
     def __call__(self) -> Predictor:
         """Load it; raises ``BadModel`` or ``BadInput``."""
         # Baselines that need no torch do not wait for it.
-        from pathsegmentor.evaluate.ours import load_text_model
+        from pathsegmentor.evaluate.baselines import is_baseline, load_baseline
+from pathsegmentor.evaluate.ours import load_text_model
 
         return load_text_model(self.model, self.device)

@@ -8,7 +8,6 @@ the network's square by PIL's bicubic, and always answered with a mask: there is
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -16,7 +15,7 @@ from PIL import Image
 from torch.nn import functional as F
 
 from pathsegmentor.evaluate.baselines.record import Baseline
-from pathsegmentor.evaluate.predictor import Asked, Boxes, Predicted
+from pathsegmentor.evaluate.predictor import Asked, Predicted, WantsBoxes
 from pathsegmentor.imaging import Picture
 from pathsegmentor.model.find import find_model
 from pathsegmentor.model.folder import Model
@@ -33,19 +32,14 @@ def bare_prompt(label: Label) -> str:
     return label.object_type.lower()
 
 
-@dataclass
 class BiomedParse:
     """The released network asked in its own way, not by our tiles and thresholds."""
 
-    name: str
-    model: Model
-    prompt: Callable[[Label], str]
-    wants_boxes: Boxes = "none"
+    wants_boxes: WantsBoxes = "none"
 
-    @property
-    def weights(self) -> str:
-        """SHA-256 of the model folder's weights."""
-        return self.model.weights_sha256
+    def __init__(self, name: str, model: Model, prompt: Callable[[Label], str]) -> None:
+        self.name, self.model, self.prompt = name, model, prompt
+        self.weights = model.weights_sha256
 
     def why_not(self, label: str, mpp: tuple[float, float]) -> str:
         """Any words can be asked at any scale."""

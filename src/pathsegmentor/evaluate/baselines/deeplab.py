@@ -97,7 +97,10 @@ class Pooled(nn.Sequential):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, width, H, W), the same everywhere."""
-        return F.interpolate(super().forward(x), x.shape[2:], mode="bilinear", align_corners=False)
+        pooled = x
+        for layer in self:
+            pooled = layer(pooled)
+        return F.interpolate(pooled, x.shape[2:], mode="bilinear", align_corners=False)
 
 
 class Aspp(nn.Module):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from pathsegmentor.evaluate.baselines.record import Baseline
 from pathsegmentor.evaluate.boxes import boxes_of, fill
-from pathsegmentor.evaluate.predictor import Asked, Boxes, Predicted
+from pathsegmentor.evaluate.predictor import Asked, Predicted, WantsBoxes
 from pathsegmentor.imaging import Picture
 
 
@@ -19,7 +19,7 @@ class FilledBoxes:
     """Every pixel of every box."""
 
     name: str
-    wants_boxes: Boxes
+    wants_boxes: WantsBoxes
     weights: str = "none"
 
     def why_not(self, label: str, mpp: tuple[float, float]) -> str:

@@ -183,7 +183,9 @@ def _weights(folder: Path) -> Any:
     if len(paths) != 1:
         raise SystemExit(f"{folder} holds {len(paths)} trained folds (fold_*/{CHECKPOINT}); one is needed")
     numbers = [np.dtype, *(getattr(np.dtypes, f"{kind}DType") for kind in ("Float64", "Float32", "Int64"))]
-    with torch.serialization.safe_globals([np._core.multiarray.scalar, *numbers]):
+    # What NumPy itself names to rebuild a number.
+    rebuild: Any = np.float64(0).__reduce__()[0]
+    with torch.serialization.safe_globals([rebuild, *numbers]):
         return torch.load(paths[0], map_location="cpu", weights_only=True)["network_weights"]
 
 

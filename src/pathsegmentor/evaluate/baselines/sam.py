@@ -22,7 +22,7 @@ from pathsegmentor.evaluate.baselines.record import Baseline
 from pathsegmentor.evaluate.baselines.sam_network import ask, encode, sam_network
 from pathsegmentor.evaluate.baselines.weights import bring
 from pathsegmentor.evaluate.boxes import boxes_of
-from pathsegmentor.evaluate.predictor import Asked, Boxes, Predicted
+from pathsegmentor.evaluate.predictor import Asked, Predicted, WantsBoxes
 from pathsegmentor.imaging import Picture
 
 MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
@@ -40,7 +40,7 @@ class Way:
     """
 
     pixels: Callable[[Pixels, int], Tensor]
-    boxes: Callable[[NDArray[np.int64], Size, int], NDArray[np.float64]]
+    boxes: Callable[[NDArray[np.float64], Size, int], NDArray[np.float64]]
     masks: Callable[[Tensor, Size, int], Tensor]
     several: bool = False
 
@@ -56,7 +56,7 @@ def enlarge(maps: Tensor, size: Size) -> Tensor:
     return F.interpolate(maps[None], size=size, mode="bilinear", align_corners=False)[0]
 
 
-def squeezed(boxes: NDArray[np.int64], size: Size, side: int) -> NDArray[np.float64]:
+def squeezed(boxes: NDArray[np.float64], size: Size, side: int) -> NDArray[np.float64]:
     """Boxes of an image that is brought to a square, whatever its shape."""
     rows, columns = size
     return boxes * np.array([side / columns, side / rows] * 2)
@@ -74,7 +74,7 @@ def _sam_pixels(pixels: Pixels, side: int) -> Tensor:
     return F.pad(normalised(small), (0, side - columns, 0, side - rows))[None]
 
 
-def _sam_boxes(boxes: NDArray[np.int64], size: Size, side: int) -> NDArray[np.float64]:
+def _sam_boxes(boxes: NDArray[np.float64], size: Size, side: int) -> NDArray[np.float64]:
     rows, columns = _fitted(size, side)
     return boxes * np.array([columns / size[1], rows / size[0]] * 2)
 
@@ -100,7 +100,7 @@ def _cubic(pixels: Pixels, side: int) -> Pixels:
     return np.clip(large, pixels.min(), pixels.max()).astype(np.uint8)
 
 
-def _medsam_boxes(boxes: NDArray[np.int64], size: Size, side: int) -> NDArray[np.float64]:
+def _medsam_boxes(boxes: NDArray[np.float64], size: Size, side: int) -> NDArray[np.float64]:
     # Its own script takes the last pixel itself as the far corner.
     return squeezed(boxes - np.array([0, 0, 1, 1]), size, side)
 
@@ -119,7 +119,7 @@ class BoxPredictor:
 
     name: str
     weights: str
-    wants_boxes: Boxes
+    wants_boxes: WantsBoxes
     net: Any
     way: Way
     device: str = "cpu"
@@ -141,7 +141,7 @@ class BoxPredictor:
         return found
 
 
-def loader(name: str, way: Way, boxes: Boxes, adapters: bool = False) -> Callable[[str, str], BoxPredictor]:
+def loader(name: str, way: Way, boxes: WantsBoxes, adapters: bool = False) -> Callable[[str, str], BoxPredictor]:
     """What loads a box predictor from weights, onto a device."""
 
     def load(weights: str, device: str) -> BoxPredictor:
@@ -156,7 +156,7 @@ def both(name: str, title: str, way: Way, needs: str, url: str, seen: tuple[str,
     """A baseline with one box around all of a label, and with one around each instance."""
     made = []
     for boxes, suffix, words in (("union", "", "union box"), ("instances", "-instances", "instance boxes")):
-        kind: Boxes = "union" if boxes == "union" else "instances"
+        kind: WantsBoxes = "union" if boxes == "union" else "instances"
         load = loader(name + suffix, way, kind, adapters=way.several)
         made.append(
             Baseline(

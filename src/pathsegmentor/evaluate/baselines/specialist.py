@@ -24,7 +24,7 @@ from pathsegmentor.evaluate.baselines.nnunet_env import Worker, checkpoint_of
 from pathsegmentor.evaluate.baselines.sam_path import SamPath, split_released
 from pathsegmentor.evaluate.baselines.unet import UNet
 from pathsegmentor.evaluate.baselines.weights import Brought, bring, fill_in
-from pathsegmentor.evaluate.predictor import Asked, Boxes, Predicted
+from pathsegmentor.evaluate.predictor import Asked, Predicted, WantsBoxes
 from pathsegmentor.imaging import Blender, Picture, plan_tiles, resize_pixels, resize_probability, scaled_size
 from pathsegmentor.model.config import Within, read_dataclass
 from pathsegmentor.model.foreign import read_json
@@ -105,7 +105,7 @@ class Specialist:
     weights: str
     spec: Spec
     maps: Maps
-    wants_boxes: Boxes = "none"
+    wants_boxes: WantsBoxes = "none"
 
     def why_not(self, label: str, mpp: tuple[float, float]) -> str:
         """Every label is asked: one that a specialist does not have is one that it cannot find."""
@@ -163,19 +163,18 @@ class Tiled:
         return np.stack([blender.result() for blender in blenders])
 
 
-@dataclass
 class Group:
-    """One specialist per source (the paper's groups); each answers for the images of its own source."""
+    """One specialist per source (the paper's groups); each answers for the images of its own source.
 
-    name: str
-    members: Mapping[str, Specialist]
-    wants_boxes: Boxes = "none"
+    ``weights`` is the SHA-256 over those of the members, in the order of their sources.
+    """
 
-    @property
-    def weights(self) -> str:
-        """SHA-256 over those of the members, in the order of their sources."""
-        text = "".join(f"{source} {self.members[source].weights}\n" for source in sorted(self.members))
-        return hashlib.sha256(text.encode()).hexdigest()
+    wants_boxes: WantsBoxes = "none"
+
+    def __init__(self, name: str, members: Mapping[str, Specialist]) -> None:
+        self.name, self.members = name, members
+        text = "".join(f"{source} {members[source].weights}\n" for source in sorted(members))
+        self.weights = hashlib.sha256(text.encode()).hexdigest()
 
     def why_not(self, label: str, mpp: tuple[float, float]) -> str:
         """Every label is asked of the source's specialist."""

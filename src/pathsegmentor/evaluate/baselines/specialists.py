@@ -12,7 +12,7 @@ def _baseline(name: str, title: str, networks: tuple[Network, ...], licence: str
         title,
         "specialist",
         lambda weights, device: load_specialist(name, networks, weights, device),
-        f"what 'pathsegmentor baselines train configs/baselines/{name}.yaml' wrote",
+        f"what 'pathsegmentor baselines train configs/baselines/{name.replace('-', '_')}.yaml' wrote",
         licence,
         url,
         modules=modules,

@@ -137,15 +137,16 @@ def _step(training: Training, feed: Feed) -> float:
         group["lr"] = rate * group["factor"]
     (batch,) = feed.step(training.step)
     loss = loss_of(training.net, batch, config)
-    if not math.isfinite(float(loss)):
+    value = float(loss.detach())
+    if not math.isfinite(value):
         raise BadInput(f"the loss is not finite at step {training.step}; lower course.rate")
     training.optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     nn.utils.clip_grad_norm_([p for p in training.net.parameters() if p.grad is not None], course.clip)
     training.optimizer.step()
     training.step += 1
     training.spent += clock() - began
-    return float(loss)
+    return value
 
 
 def loss_of(net: nn.Module, batch: Batch, config: SpecialistConfig) -> Tensor:
