@@ -32,7 +32,7 @@ def test_the_union_box_is_the_smallest_that_holds_the_mask(mask: np.ndarray) -> 
 
 @given(masks, st.integers(1, 6))
 def test_instance_boxes_are_those_of_an_independent_labelling(small: np.ndarray, factor: int) -> None:
-    """Enlarged so that parts of over and under 36 pixels occur; 8-connected, tiny parts dropped unless there are others."""
+    """Enlarged so that parts of over and under 36 pixels occur; the small ones count where there are no others."""
     mask = np.kron(small, np.ones((factor, factor), bool)).astype(bool)
     numbers, count = ndimage.label(mask, np.ones((3, 3)))
     sizes = ndimage.sum_labels(mask, numbers, range(1, count + 1))

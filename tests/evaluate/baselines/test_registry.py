@@ -14,7 +14,7 @@ from pathsegmentor.evaluate.baselines import baselines, is_baseline, load_baseli
 from pathsegmentor.evaluate.baselines.record import Baseline
 from pathsegmentor.evaluate.predictor import Asked
 from pathsegmentor.imaging import Picture
-from tests.cli.conftest import Done, here  # noqa: F401
+from tests.cli.conftest import Done
 
 GUIDE = (Path(__file__).parents[3] / "docs" / "baselines.md").read_text(encoding="utf-8")
 DARK = GUIDE.partition("```python\n")[2].partition("```")[0]
@@ -41,7 +41,8 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Calla
 
 
 def test_one_that_another_package_brings_is_listed_and_answers(
-    installed: Callable[..., None], here: Callable[..., Done]  # noqa: F811
+    installed: Callable[..., None],
+    here: Callable[..., Done],
 ) -> None:
     assert not is_baseline("dark")
     installed("dark = dark_baseline:BASELINE")
@@ -64,9 +65,7 @@ def test_one_that_another_package_brings_is_listed_and_answers(
         ("dark = dark_baseline:BASELINE", "raise OSError('no\\ndisk')", "OSError: no disk"),
     ],
 )
-def test_one_that_does_not_work_is_one_line(
-    installed: Callable[..., None], points: str, code: str, says: str
-) -> None:
+def test_one_that_does_not_work_is_one_line(installed: Callable[..., None], points: str, code: str, says: str) -> None:
     installed(points, code)
     with pytest.raises(BadInput) as told:
         baselines()
@@ -93,7 +92,7 @@ def test_a_package_that_lacks_is_named_with_its_command(monkeypatch: pytest.Monk
         load_baseline("medsam:x.pth")
 
 
-def test_the_table_says_what_each_needs(here: Callable[..., Done]) -> None:  # noqa: F811
+def test_the_table_says_what_each_needs(here: Callable[..., Done]) -> None:
     rows = {row["name"]: row for row in here("baselines", "--json").json}
     assert {"filled-union", "filled-instances", "sam", "medsam-instances", "sam-med2d", "biomedparse"} <= set(rows)
     assert {"unet", "deeplabv3plus", "sam-path", "nnunet"} <= set(rows)

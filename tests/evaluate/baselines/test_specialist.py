@@ -241,5 +241,5 @@ def test_a_folder_that_is_no_such_specialist(tmp_path: Path, kind: str) -> None:
 
 
 def test_a_folder_without_a_specialist(tmp_path: Path) -> None:
-    with pytest.raises(BadModel, match="has no specialist.json, nor has a folder in it"):
+    with pytest.raises(BadModel, match=r"has no specialist\.json, nor has a folder in it"):
         load_baseline(f"unet:{tmp_path}")

@@ -10,8 +10,9 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import weakref
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -98,9 +99,9 @@ class Worker:
     def __init__(self, folder: Path, device: str) -> None:
         self.folder = folder
         start = command("predict", str(folder.resolve()), device)
-        self._files = tempfile.TemporaryDirectory(prefix="pathsegmentor-nnunet-")
-        self._log = Path(self._files.name) / "log.txt"
-        with self._log.open("wb") as log:
+        files = tempfile.TemporaryDirectory(prefix="pathsegmentor-nnunet-")
+        self._place = Path(files.name)
+        with (self._place / "log.txt").open("wb") as log:
             self._process = subprocess.Popen(  # noqa: S603
                 start,
                 stdin=subprocess.PIPE,
@@ -109,36 +110,33 @@ class Worker:
                 text=True,
                 env=os.environ | {"nnUNet_compile": "f"},
             )
+        self.close = weakref.finalize(self, _end, self._process, files)
         self._listen()
 
     def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Raises ``BadModel`` with nnU-Net's last words if it fails."""
-        image, out = (str(Path(self._files.name) / name) for name in ("image.npy", "maps.npy"))
+        image, out = (str(self._place / name) for name in ("image.npy", "maps.npy"))
         np.save(image, pixels, allow_pickle=False)
         assert self._process.stdin is not None
-        with self._dying():
+        with suppress(BrokenPipeError):  # a dead process is told by what it no longer says
             print(json.dumps({"image": image, "out": out}), file=self._process.stdin, flush=True)
         self._listen()
         return np.asarray(np.load(out, allow_pickle=False), np.float32)
-
-    def close(self) -> None:
-        """End the process."""
-        self._process.communicate()
-        self._files.cleanup()
 
     def _listen(self) -> None:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
             self._process.wait()
-            raise BadModel(f"nnU-Net with {self.folder} ended: {last_line(self._log.read_text(errors='replace'))}")
+            said = last_line((self._place / "log.txt").read_text(errors="replace"))
+            self.close()
+            raise BadModel(f"nnU-Net with {self.folder} ended: {said}")
         if error := json.loads(line).get("error"):
             raise BadModel(f"nnU-Net with {self.folder} failed: {' '.join(error.split())}")
 
-    @contextmanager
-    def _dying(self) -> Iterator[None]:
-        try:
-            yield
-        except BrokenPipeError as error:
-            said = last_line(self._log.read_text(errors="replace"))
-            raise BadModel(f"nnU-Net with {self.folder} ended: {said}") from error
+
+def _end(process: subprocess.Popen[str], files: tempfile.TemporaryDirectory[str]) -> None:
+    """Close the worker's input, which ends it, and remove its files."""
+    with suppress(BrokenPipeError):
+        process.communicate()
+    files.cleanup()

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import signal
 import subprocess
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -81,20 +79,20 @@ def _run(start: Sequence[str], config: SpecialistConfig, name: str, out: Path) -
     """The training process to its end; a signal ends it, and its last saved state is what it goes on from."""
     told = {"step": 0, "spent": 0.0}
     with (out / LOG).open("ab") as log, stop_signals() as stop, progress_bar(shown=True) as progress:
-        process = subprocess.Popen(start, stdout=subprocess.PIPE, stderr=log, text=True, env=dict(os.environ))  # noqa: S603
         task = progress.add_task(f"{name}: planning", total=1.0)
-        assert process.stdout is not None
-        for line in process.stdout:
-            if line.startswith('{"step"'):
-                told = json.loads(line)
-                share = told["step"] / config.steps if config.steps else told["spent"] / (60 * config.minutes)
-                progress.update(task, completed=share, description=f"{name} loss {told['loss']:.3f}")
-            if stop.asked:
-                process.send_signal(signal.SIGTERM)
-                process.wait()
-                raise Stopped(int(told["step"]), stop.number)
-    if process.wait():
-        raise BadInput(
-            f"nnU-Net's training ended: {last_line((out / LOG).read_text(errors='replace'))}; see {out / LOG}"
-        )
+        with subprocess.Popen(start, stdout=subprocess.PIPE, stderr=log, text=True) as process:  # noqa: S603
+            assert process.stdout is not None
+            for line in process.stdout:
+                if line.startswith('{"step"'):
+                    told = json.loads(line)
+                    share = told["step"] / config.steps if config.steps else told["spent"] / (60 * config.minutes)
+                    progress.update(task, completed=share, description=f"{name} loss {told['loss']:.3f}")
+                if stop.asked:
+                    process.terminate()
+                    break
+    if stop.asked:
+        raise Stopped(int(told["step"]), stop.number)
+    if process.returncode:
+        last = last_line((out / LOG).read_text(errors="replace"))
+        raise BadInput(f"nnU-Net's training ended: {last}; see {out / LOG}")
     return int(told["step"]), float(told["spent"])

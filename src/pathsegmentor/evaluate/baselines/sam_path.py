@@ -15,7 +15,6 @@ from torch.nn import functional as F
 from pathsegmentor.errors import BadModel
 from pathsegmentor.evaluate.baselines.sam_keys import sizes, to_transformers
 
-PATCH = 16
 # The table of places is enlarged by (grid + 0.1) / its own side, as in DINO's code; a plain resize gives other numbers.
 MORE = 0.1
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -43,16 +42,16 @@ class Block(nn.Module):
 class Hipt(nn.Module):
     """HIPT's vision transformer for patches of 256 pixels, run on the whole image."""
 
-    def __init__(self, width: int, layers: int, places: int) -> None:
+    def __init__(self, width: int, layers: int, places: int, patch: int = 16) -> None:
         super().__init__()
         self.cls_token = nn.Parameter(torch.zeros(1, 1, width))
         self.pos_embed = nn.Parameter(torch.zeros(1, places, width))
-        self.patch_embed = nn.ModuleDict({"proj": nn.Conv2d(3, width, PATCH, PATCH)})
+        self.patch_embed = nn.ModuleDict({"proj": nn.Conv2d(3, width, patch, patch)})
         self.blocks = nn.ModuleList(Block(width, max(width // 64, 1)) for _ in range(layers))
         self.norm = nn.LayerNorm(width, eps=1e-6)
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """Pixels (B, 3, S, S) by mean and deviation 0.5 -> tokens (B, C, S / 16, S / 16)."""
+        """Pixels (B, 3, S, S) by mean and deviation 0.5 -> tokens (B, C, S / 16, S / 16) for patches of 16."""
         x = self.patch_embed["proj"](pixels)
         batch, width, rows, columns = x.shape
         x = x.flatten(2).transpose(1, 2)
@@ -99,6 +98,9 @@ class SamPath(nn.Module):
         self.sam = SamModel(SamConfig(**told))
         width, channels = told["vision_config"]["hidden_size"], told["vision_config"]["output_channels"]
         self.hipt = _hipt_of(hipt)
+        patches = [told["vision_config"]["patch_size"], *self.hipt.patch_embed["proj"].kernel_size]
+        if len(set(patches)) > 1:
+            raise BadModel(f"SAM looks at patches of {patches[0]} pixels, HIPT at {patches[1]}; they must agree")
         joined = width + self.hipt.cls_token.shape[-1]
         self.fusion_neck = nn.Sequential(
             nn.Conv2d(joined, channels, 1, bias=False),
@@ -149,10 +151,11 @@ def _again(pixels: Tensor) -> Tensor:
 def _hipt_of(state: Mapping[str, Tensor]) -> Hipt:
     try:
         places, width = state["pos_embed"].shape[1:]
+        patch = state["patch_embed.proj.weight"].shape[-1]
         layers = len({name.split(".")[1] for name in state if name.startswith("blocks.")})
     except (KeyError, ValueError) as error:
-        raise BadModel("these are no weights of HIPT's ViT-256: pos_embed is missing or has another shape") from error
-    return Hipt(width, layers, places)
+        raise BadModel("these are no weights of HIPT's ViT-256: a tensor that tells a size is missing") from error
+    return Hipt(width, layers, places, patch)
 
 
 def hipt_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
