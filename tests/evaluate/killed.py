@@ -1,7 +1,7 @@
 """An evaluation that is killed before every fourth step it makes on the disk, and gone on with.
 
-``python -m tests.evaluate.killed FOLDER`` prints as JSON how often it was killed, after how many of these kills finished
-portions were kept, and after which step something was wrong in the end.
+``python -m tests.evaluate.killed FOLDER`` prints as JSON how often it was killed, after how many of these kills
+finished portions were kept, and after which step something was wrong in the end.
 """
 
 from __future__ import annotations

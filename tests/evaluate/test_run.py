@@ -23,6 +23,7 @@ from pathsegmentor.evaluate.report import write_report
 from pathsegmentor.evaluate.run import all_labels, choose, evaluate
 from pathsegmentor.evaluate.samples import SAMPLES, SampleRow, read_samples, write_samples
 from pathsegmentor.evaluate.settings import Settings
+from pathsegmentor.evaluate.summary import summarise
 from tests.data.made import hashes
 from tests.evaluate.made import (
     ANNOTATED,
@@ -250,3 +251,12 @@ def test_samples_are_refused_when_damaged(tmp_path: Path) -> None:
     path.unlink()
     with pytest.raises(BadInput, match="is missing"):
         read_samples(tmp_path)
+
+
+def test_presence_is_not_inverted(data: Path, tmp_path: Path) -> None:
+    """A model that is right about every label has an AUROC of 1, one that is wrong about every label of 0."""
+    for flaw, area in (("", 1.0), ("inverted", 0.0)):
+        run(data, tmp_path / str(area), flaw)
+        presence = summarise(tmp_path / str(area))["presence"]
+        assert presence["all"]["auroc"] == presence["looked_for"]["auroc"] == area
+        assert presence["looked_for"]["absent"] < presence["all"]["absent"]

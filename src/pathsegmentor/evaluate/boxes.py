@@ -10,6 +10,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from pathsegmentor.errors import BadInput
+from pathsegmentor.evaluate.predictor import Asked
+
 # Objects of fewer pixels are not counted (section 4.5); taken to hold for their boxes too.
 SMALLEST_OBJECT = 36
 
@@ -42,3 +45,10 @@ def fill(boxes: Boxes, height: int, width: int) -> NDArray[np.bool_]:
     for x0, y0, x1, y1 in np.asarray(boxes).round().astype(int):
         mask[max(y0, 0) : y1, max(x0, 0) : x1] = True
     return mask
+
+
+def boxes_of(asked: Asked) -> Boxes:
+    """The boxes that came with a label; raises ``BadInput`` if none did, which is another thing than no box."""
+    if asked.boxes is None:
+        raise BadInput(f"{asked.label} was asked without boxes, which this predictor needs")
+    return asked.boxes

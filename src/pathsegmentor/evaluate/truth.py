@@ -24,13 +24,16 @@ class Truth:
 
 
 def read_image(shards: Shards, row: Row) -> Picture:
-    """The stored image; raises ``BadInput`` if it is missing, damaged or not the one the manifest names."""
+    """The stored image, named ``SOURCE/NAME``.
+
+    Raises ``BadInput`` if it is missing, damaged or not the one that the manifest names.
+    """
     data = shards.read(row.image)
     if hashlib.sha256(data).hexdigest() != row.sha256:
         raise BadInput("the stored image is not the one that the manifest names: its SHA-256 differs")
     pixels = decode_image(data)
     _check_size("the stored image", pixels.shape[:2], row)
-    return Picture(pixels, row.mpp, image_name(row.image), row.sha256)
+    return Picture(pixels, row.mpp, f"{row.source}/{image_name(row.image)}", row.sha256)
 
 
 def read_known(shards: Shards, row: Row) -> NDArray[np.bool_]:

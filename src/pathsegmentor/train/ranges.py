@@ -71,13 +71,18 @@ RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
 
 def check_ranges(config: TrainConfig, where: str) -> None:
     """Raise ``BadInput`` for the first setting that no run can have."""
+    check_numbers(config, where)
+    _check_together(config, where)
+
+
+def check_numbers(config: object, where: str) -> None:
+    """Raise ``BadInput`` for the first number of a config, of whatever kind, that is out of its range."""
     for name, value in _numbers(config, ""):
         if isinstance(value, float) and not math.isfinite(value):
             raise BadInput(f"{where}: {name} is {value}; expected a finite number")
         for rule, (fits, expected) in RULES.items():
             if (name == rule or name.startswith(f"{rule}.")) and not fits(value):
                 raise BadInput(f"{where}: {name} is {value:g}; expected a number {expected}")
-    _check_together(config, where)
 
 
 def _check_together(config: TrainConfig, where: str) -> None:
