@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pathsegmentor.evaluate.run import Pair, summary
-from pathsegmentor.evaluate.scores import auroc, dice
+from pathsegmentor.evaluate.presence import auroc
+from pathsegmentor.evaluate.scores import dice
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.booleans()), min_size=1, max_size=30))
@@ -30,14 +30,3 @@ def test_dice() -> None:
     assert dice(a, a) == 1 and dice(a, ~a) == 0
     assert dice(a, np.array([[0, 1, 1, 0]], bool)) == 0.5
     assert dice(~a & a, ~a & a) == 1
-
-
-def test_summary_counts_present_pairs_and_absent_ones_apart() -> None:
-    pairs = [
-        Pair("s", "a", "x", True, 0.9, "present", 0.8),
-        Pair("s", "b", "x", True, 0.2, "absent", 0.0),
-        Pair("s", "c", "x", False, 0.1, "absent", float("nan")),
-    ]
-    found = summary(pairs)
-    assert found["rows"] == [{"source": "s", "label": "x", "images": 2, "dice": 0.4, "called_absent": 1}]
-    assert found["presence_auroc"] == 1.0 and found["absent_called_absent"] == 1

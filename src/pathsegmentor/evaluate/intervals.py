@@ -27,9 +27,10 @@ def bootstrap(values: Any, *, clusters: Any = None, weights: Any = None, draws: 
     if len(ns) < 2:
         return Interval(float(values.mean()), float("nan"), float("nan"))
     rng = np.random.default_rng(seed)
+    step = max(1, 2_000_000 // len(ns))
     means = []
-    for _ in range(draws):
-        pick = rng.integers(0, len(ns), len(ns))
-        means.append(sums[pick].sum() / ns[pick].sum())
+    for first in range(0, draws, step):
+        pick = rng.integers(0, len(ns), (min(step, draws - first), len(ns)))
+        means.extend(sums[pick].sum(axis=1) / ns[pick].sum(axis=1))
     low, high = np.percentile(means, [2.5, 97.5])
     return Interval(float(values.mean()), float(low), float(high))

@@ -71,11 +71,15 @@ def evaluate(
     run, or another process writes there.
     """
     _check_place(out, data)
+    if processes < 1:
+        raise BadInput(f"{processes} workers cannot do anything; give 1 or more")
+    # Before the folder is made: a model that cannot be loaded leaves nothing.
+    predictor = _predictor(maker)
     with written(out):
         (out / PARTS).mkdir(parents=True, exist_ok=True)
     with locked(out, "evaluation"):
         manifest = sha256_of(data / MANIFEST)
-        record = Record.of(_predictor(maker), maker, manifest, settings, labels, len(entries))
+        record = Record.of(predictor, maker, manifest, settings, labels, len(entries))
         if force:
             _forget(out)
         record = kept_record(out, record)
