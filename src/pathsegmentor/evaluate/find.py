@@ -15,9 +15,10 @@ class Maker:
     device: str = "cpu"
 
     def __call__(self) -> Predictor:
-        """Load it; raises ``BadModel`` or ``BadInput``."""
-        # Baselines that need no torch do not wait for it.
+        """Load a baseline (``NAME`` or ``NAME:WEIGHTS``) or a model; raises ``BadModel`` or ``BadInput``."""
+        # Both load torch, which a run that only makes its report again does not need.
         from pathsegmentor.evaluate.baselines import is_baseline, load_baseline
-from pathsegmentor.evaluate.ours import load_text_model
+        from pathsegmentor.evaluate.ours import load_text_model
 
-        return load_text_model(self.model, self.device)
+        load = load_baseline if is_baseline(self.model) else load_text_model
+        return load(self.model, self.device)
