@@ -1,8 +1,8 @@
 """Write nano's model card from measured scores.
 
 ``pathsegmentor evaluate --data PATHSEG --out EVALUATED`` measures; ``python benchmarks/nano_card.py EVALUATED`` copies
-the scores to ``benchmarks/results/nano_test.json``, fills ``benchmarks/nano_card.md`` and writes the card into the model
-folder.
+the scores to ``benchmarks/results/nano_test.json``, fills ``benchmarks/nano_card.md`` and writes the card into the
+model folder.
 """
 
 from __future__ import annotations
@@ -94,9 +94,7 @@ def card(scores: dict[str, Any], weights: Path) -> str:
         "library_name": "pathsegmentor",
         "pipeline_tag": "image-segmentation",
         "tags": ["pathology", "histology", "H&E", "text-prompted segmentation"],
-        "metrics_measured": {
-            key: scores[key] for key in ("dice_mean", "presence_auroc_looked_for", "presence_auroc")
-        },
+        "metrics_measured": {key: scores[key] for key in ("dice_mean", "presence_auroc_looked_for", "presence_auroc")},
     }
     text = (HERE / "nano_card.md").read_text(encoding="utf-8")
     for name, value in {"TABLE": table(scores), **sizes(weights), **scores}.items():

@@ -24,7 +24,10 @@ class Truth:
 
 
 def read_image(shards: Shards, row: Row) -> Picture:
-    """The stored image, named ``SOURCE/NAME``; raises ``BadInput`` if it is missing, damaged or not the one the manifest names."""
+    """The stored image, named ``SOURCE/NAME``.
+
+    Raises ``BadInput`` if it is missing, damaged or not the one that the manifest names.
+    """
     data = shards.read(row.image)
     if hashlib.sha256(data).hexdigest() != row.sha256:
         raise BadInput("the stored image is not the one that the manifest names: its SHA-256 differs")
