@@ -5,8 +5,8 @@
 trains a U-Net, a DeepLabV3+ (Lite0) and an nnU-Net (shrunk) for every source that has a train and a test part, each for
 the same minutes of processor time; evaluates them, the model and the filled boxes on the test parts; compares; and
 writes `benchmarks/results/paper_claim.md` and `.json` with commands and machine. Every piece is a command that goes on
-where it was cut off, so the same line does the rest. `--only train` (or `evaluate`, `compare`, `write`) does one kind of
-piece, `--source` some sources; `--steps 3` is for trying it out, and writes nothing into `benchmarks/results`.
+where it was cut off, so the same line does the rest. `--only train` (or `evaluate`, `compare`, `write`) does one kind
+of piece, `--source` some sources; `--steps 3` is for trying it out, and writes nothing into `benchmarks/results`.
 """
 
 from __future__ import annotations
@@ -190,11 +190,12 @@ def trained(claim: Claim) -> dict[str, dict[str, str]]:
 
 
 def report(claim: Claim, rows: dict[str, Any], found: dict[str, Any], titles: dict[str, str]) -> str:
-    names = list(rows)
+    """The table, and what must be known to read it."""
+    names, here = list(rows), found["machine"]
     lines = [
-        f"Dice on the test parts with 95 % intervals over pairs: means over the (image, label) pairs that the annotation"
-        f" has and that every method was scored on. One model for all sources; each specialist was trained on its source's train part for {claim.budget}. Boxes are"
-        " made from the annotation: oracles, not competitors.",
+        "Dice on the test parts with 95 % intervals over pairs: means over the (image, label) pairs that the annotation"
+        " has and that every method was scored on. One model for all sources; each specialist was trained on its"
+        f" source's train part for {claim.budget}. Boxes are made from the annotation: oracles, not competitors.",
         "",
         f"| data | pairs | {' | '.join(titles[name] for name in names)} |",
         f"|---|{'---:|' * (1 + len(names))}",
@@ -206,13 +207,15 @@ def report(claim: Claim, rows: dict[str, Any], found: dict[str, Any], titles: di
     steps: dict[str, list[int]] = {}
     for key, told in found["trained"].items():
         steps.setdefault(key.partition("/")[0], []).append(int(told["steps"]))
-    lines += ["", "Steps that the budget gave: " + "; ".join(
-        f"{titles.get(name, name)} {min(counts)} to {max(counts)}" for name, counts in steps.items()) + "."]  # fmt: skip
+    counts = [f"{titles.get(name, name)} {min(of)} to {max(of)}" for name, of in steps.items()]
+    lines += ["", f"Steps that the budget gave: {'; '.join(counts)}."]
     if "nnunet_shrunk" not in claim.here:
         lines += ["", "nnU-Net is missing: its environment was not made (`pathsegmentor baselines install nnunet`)."]
-    here = found["machine"]
-    lines += ["", f"Made by `python benchmarks/paper_claim.py` on {here['system']}, {here['cores']} cores, Python"
-              f" {here['python']}, torch {here['torch']}; all commands are in `paper_claim.json`."]  # fmt: skip
+    lines += [
+        "",
+        f"Made by `python benchmarks/paper_claim.py` on {here['system']}, {here['cores']} cores, Python"
+        f" {here['python']}, torch {here['torch']}; all commands are in `paper_claim.json`.",
+    ]
     return "\n".join(lines) + "\n"
 
 
