@@ -17,6 +17,7 @@ import pytest
 from pathsegmentor.data.manifest import MANIFEST, read_rows, write_rows
 from pathsegmentor.data.pathseg import PathSeg
 from pathsegmentor.errors import BadInput
+from pathsegmentor.evaluate import run as run_module
 from pathsegmentor.evaluate.image import Context, rows_of_image
 from pathsegmentor.evaluate.masks import read_mask
 from pathsegmentor.evaluate.report import write_report
@@ -39,6 +40,12 @@ from tests.evaluate.made import (
 )
 
 Rows = list[dict[str, Any]]
+
+
+@pytest.fixture(autouse=True)
+def small_portions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Several portions of few images."""
+    monkeypatch.setattr(run_module, "IMAGES", 4)
 
 
 @pytest.fixture(scope="module")
@@ -260,3 +267,11 @@ def test_presence_is_not_inverted(data: Path, tmp_path: Path) -> None:
         presence = summarise(tmp_path / str(area))["presence"]
         assert presence["all"]["auroc"] == presence["looked_for"]["auroc"] == area
         assert presence["looked_for"]["absent"] < presence["all"]["absent"]
+
+
+@pytest.mark.slow
+def test_a_ray_cluster_gives_the_same_rows(data: Path, tmp_path: Path) -> None:
+    pytest.importorskip("ray")
+    run(data, tmp_path / "here")
+    run(data, tmp_path / "there", ray="local")
+    assert timeless(tmp_path / "here") == timeless(tmp_path / "there")

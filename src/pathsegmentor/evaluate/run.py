@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 
 from pathsegmentor.atomic import sha256_of, written
@@ -28,7 +28,7 @@ from pathsegmentor.evaluate.settings import Settings
 
 PARTS = "parts"
 # Images of a portion: so few that little is lost with a killed process, so many that files stay few.
-IMAGES = 8
+IMAGES = 16
 
 # Called with the number of images done and of all.
 Progress = Callable[[int, int], None]
@@ -47,8 +47,9 @@ class Job:
 
 @dataclass(frozen=True)
 class Portion:
-    """Some images, in order, and the file that keeps their rows."""
+    """Some images of a job, in order, and the file that keeps their rows."""
 
+    job: Job
     path: Path
     entries: tuple[Entry, ...]
 
@@ -83,11 +84,14 @@ def evaluate(
         if force:
             _forget(out)
         record = kept_record(out, record)
-        portions = list(_portions(out / PARTS, entries))
+        portions = list(_portions(Job(data, out, maker, settings, labels), entries))
         done = [portion for portion in portions if _finished(portion)]
         there = {portion.path for portion in done}
-        job = Job(data, out, maker, settings, labels)
-        _work(job, [p for p in portions if p.path not in there], _images(done), len(entries), processes, ray, progress)
+        open_ones = [portion for portion in portions if portion.path not in there]
+        try:
+            _work(open_ones, _images(done), len(entries), processes, ray, progress)
+        finally:
+            _shards(data).close()  # another run may find other files
         for stray in set((out / PARTS).glob("*.parquet")) - {portion.path for portion in portions}:
             stray.unlink()
         join_samples([portion.path for portion in portions], out / SAMPLES)
@@ -123,24 +127,18 @@ def choose(data: PathSeg, settings: Settings) -> list[Entry]:
     return chosen
 
 
-def _work(
-    job: Job, open_ones: Sequence[Portion], before: int, total: int, processes: int, ray: str, progress: Progress
-) -> None:
+def _work(portions: Sequence[Portion], before: int, total: int, processes: int, ray: str, progress: Progress) -> None:
     progress(before, total)
-    for images in workers.run(partial(_do, job), open_ones, processes, ray):
+    for images in workers.run(_do, portions, processes, ray):
         before += images
         progress(before, total)
 
 
-def _do(job: Job, portion: Portion) -> int:
+def _do(portion: Portion) -> int:
     """Work on a portion and keep its rows; returns the number of images."""
-    shards = Shards(job.data)
-    context = Context(shards, job.labels, job.out, job.settings)
-    try:
-        predictor = _predictor(job.maker)
-        rows = [row for entry in portion.entries for row in rows_of_image(entry, predictor, context)]
-    finally:
-        shards.close()
+    job = portion.job
+    predictor, context = _predictor(job.maker), Context(_shards(job.data), job.labels, job.out, job.settings)
+    rows = [row for entry in portion.entries for row in rows_of_image(entry, predictor, context)]
     write_samples(portion.path, rows)
     return len(portion.entries)
 
@@ -151,9 +149,15 @@ def _predictor(maker: Maker) -> Predictor:
     return maker()
 
 
-def _portions(folder: Path, entries: Sequence[Entry]) -> Iterator[Portion]:
+@lru_cache(maxsize=1)
+def _shards(data: Path) -> Shards:
+    """The set's shards, whose lists of members are read once per process."""
+    return Shards(data)
+
+
+def _portions(job: Job, entries: Sequence[Entry]) -> Iterator[Portion]:
     for number, first in enumerate(range(0, len(entries), IMAGES)):
-        yield Portion(folder / f"{number:06d}.parquet", tuple(entries[first : first + IMAGES]))
+        yield Portion(job, job.out / PARTS / f"{number:06d}.parquet", tuple(entries[first : first + IMAGES]))
 
 
 def _images(portions: Sequence[Portion]) -> int:
