@@ -201,11 +201,20 @@ def test_a_folder_takes_up_only_its_own_run(data: Path, tmp_path: Path) -> None:
 def test_other_peoples_folders_and_the_data_set_are_left_alone(data: Path, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").write_text("mine")
-    for out, why in ((tmp_path / "mine", "holds other files"), (data / "out", "lies in the data set")):
-        before = hashes(data)
-        with pytest.raises(BadInput, match=why):
-            run(data, out)
-        assert hashes(data) == before and not (data / "out").exists()
+    another = made_set(tmp_path / "another")
+    (another / "parts").mkdir()
+    (another / "parts" / "first-00000.parquet").write_bytes(b"of the set")
+    places = (
+        (tmp_path / "mine", "holds other files"),
+        (another, "holds other files"),
+        (data / "out", "lies in the data"),
+    )
+    for out, why in places:
+        before = hashes(tmp_path), hashes(data)
+        for force in (False, True):
+            with pytest.raises(BadInput, match=why):
+                run(data, out, force=force)
+        assert (hashes(tmp_path), hashes(data)) == before and not (data / "out").exists()
 
 
 @pytest.mark.parametrize(
@@ -213,6 +222,7 @@ def test_other_peoples_folders_and_the_data_set_are_left_alone(data: Path, tmp_p
     [
         (Settings("validation"), "has no split 'validation'; it has test, train"),
         (Settings("test", ("third",)), "has no images of third; it has first, second"),
+        (Settings("val", ("first",), held_out=0.0), "has no split 'val' of first"),
     ],
 )
 def test_a_set_without_the_split_or_source_is_refused(data: Path, settings: Settings, why: str) -> None:

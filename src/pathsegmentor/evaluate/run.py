@@ -22,7 +22,7 @@ from pathsegmentor.errors import BadInput
 from pathsegmentor.evaluate.find import Maker
 from pathsegmentor.evaluate.image import Context, rows_of_image
 from pathsegmentor.evaluate.predictor import Predictor
-from pathsegmentor.evaluate.record import RUN, Record, kept_record, read_record, state_counts
+from pathsegmentor.evaluate.record import Record, kept_record, read_record, state_counts
 from pathsegmentor.evaluate.samples import SAMPLES, join_samples, read_samples, write_samples
 from pathsegmentor.evaluate.settings import Settings
 
@@ -77,21 +77,26 @@ def evaluate(
     # Before the folder is made: a model that cannot be loaded leaves nothing.
     predictor = _predictor(maker)
     with written(out):
-        (out / PARTS).mkdir(parents=True, exist_ok=True)
+        out.mkdir(parents=True, exist_ok=True)
     with locked(out, "evaluation"):
         manifest = sha256_of(data / MANIFEST)
         record = Record.of(predictor, maker, manifest, settings, labels, len(entries))
         if force:
-            _forget(out)
+            _forget(out, record)
         record = kept_record(out, record)
+        (out / PARTS).mkdir(exist_ok=True)
         portions = list(_portions(Job(data, out, maker, settings, labels), entries))
         done = [portion for portion in portions if _finished(portion)]
         there = {portion.path for portion in done}
         open_ones = [portion for portion in portions if portion.path not in there]
+        if processes > 1 or ray:
+            _predictor.cache_clear()  # each process loads its own
         try:
             _work(open_ones, _images(done), len(entries), processes, ray, progress)
         finally:
-            _shards(data).close()  # another run may find other files
+            # Another run may find other files.
+            _shards(data).close()
+            _predictor.cache_clear()
         for stray in set((out / PARTS).glob("*.parquet")) - {portion.path for portion in portions}:
             stray.unlink()
         join_samples([portion.path for portion in portions], out / SAMPLES)
@@ -114,12 +119,10 @@ def choose(data: PathSeg, settings: Settings) -> list[Entry]:
             f"{data.folder} has no images of {unknown[0]}; it has {', '.join(sorted({row.source for row in there}))}"
         )
     if settings.split == "val":
-        return data.select("val", settings.sources, settings.held_out, settings.seed)
-    chosen = [
-        entry
-        for entry in data.entries
-        if entry.first.split == settings.split and (not settings.sources or entry.first.source in settings.sources)
-    ]
+        chosen = data.select("val", settings.sources, settings.held_out, settings.seed)
+    else:
+        of_split = [entry for entry in data.entries if entry.first.split == settings.split]
+        chosen = [entry for entry in of_split if not settings.sources or entry.first.source in settings.sources]
     if not chosen:
         splits = ", ".join(sorted({row.split for row in there})) or "none"
         of = f" of {', '.join(settings.sources)}" if settings.sources else ""
@@ -174,10 +177,11 @@ def _finished(portion: Portion) -> bool:
         return False
 
 
-def _forget(out: Path) -> None:
-    """Remove a run, its record last: what is left of a run that was not wholly removed is still that run."""
-    for path in (*(out / PARTS).glob("*.parquet"), out / SAMPLES, out / RUN):
+def _forget(out: Path, record: Record) -> None:
+    """Put a new run in the place of an old one; what is left of one that was not wholly removed is still that run."""
+    for path in (*(out / PARTS).glob("*.parquet"), out / SAMPLES):
         path.unlink(missing_ok=True)
+    record.write(out)
 
 
 def _check_place(out: Path, data: Path) -> None:
@@ -185,5 +189,7 @@ def _check_place(out: Path, data: Path) -> None:
         raise BadInput(f"{out} is a file; --out is a folder")
     if out.resolve().is_relative_to(data.resolve()):
         raise BadInput(f"--out {out} lies in the data set that is read; choose another")
-    if out.is_dir() and any(out.iterdir()) and read_record(out, missing=True) is None and not (out / PARTS).is_dir():
+    # Hidden files are locks, and what a killed run has left.
+    others = out.is_dir() and any(not path.name.startswith(".") for path in out.iterdir())
+    if others and read_record(out, missing=True) is None:
         raise BadInput(f"--out {out} holds other files and no run; choose a new or empty folder")
