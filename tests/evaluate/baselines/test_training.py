@@ -65,7 +65,7 @@ def test_every_committed_config_is_read(path: Path) -> None:
         ("", "give steps or minutes"),
         ("steps: -3", "above 0"),
         ("steps: 3\nsources: {glas: 100}", "sources.glas is 100; expected um per pixel"),
-        ("steps: 3\nsources: {}", "sources names none"),
+        ("steps: 3\nsources: {glas: null}", "sources names none"),
         ("steps: 3\nsampling: {images: 1}", "at least 2 images"),
         ("steps: 3\nsampling: {crop: [64, 96]}", "one size in crop"),
         ("steps: 3\nnetwork: sam_path", "sam_path needs init"),
