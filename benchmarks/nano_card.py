@@ -1,8 +1,8 @@
 """Write nano's model card from measured scores.
 
-``pathsegmentor evaluate --data PATHSEG --out EVALUATED`` measures; ``python benchmarks/nano_card.py EVALUATED`` copies
-the scores to ``benchmarks/results/nano_test.json``, fills ``benchmarks/nano_card.md`` and writes the card into the
-model folder.
+``pathsegmentor evaluate --config configs/nano.yaml --data PATHSEG --out EVALUATED`` measures;
+``python benchmarks/nano_card.py EVALUATED`` copies the scores to ``benchmarks/results/nano_test.json``, fills
+``benchmarks/nano_card.md`` and writes the card into the model folder.
 """
 
 from __future__ import annotations

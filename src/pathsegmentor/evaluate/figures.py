@@ -108,7 +108,12 @@ def presence(plt: Any, summary: Row, columns: Columns) -> Any:
         title, colour = kinds[kind]
         rows = columns.with_presence & (columns.values["looked_for"] if kind == "looked_for" else True)
         false, true = roc(columns.values["presence"][rows], columns.present[rows])
-        style = {"color": colour, "linewidth": 1.4, "linestyle": "-" if kind == "looked_for" else "--"}
+        style = {
+            "color": colour,
+            "linewidth": 1.4,
+            "clip_on": False,
+            "linestyle": "-" if kind == "looked_for" else "--",
+        }
         left.plot(false, true, label=f"{title}: AUROC {part['auroc']:.3f}", **style)
         bins = [b for b in part["bins"] if b["pairs"]]
         right.plot(
@@ -145,13 +150,14 @@ def _bars(plt: Any, parts: Sequence[tuple[str, Sequence[Row]]]) -> Any:
     for axes, (title, rows) in zip(panels[:, 0], parts, strict=True):
         ordered = sorted(rows, key=lambda row: (row["name"] == "all", -row["dice"], row["name"]))
         for y, row in enumerate(ordered):
-            axes.barh(y, row["dice"], height=0.72, color=GREY if row["name"] == "all" else "#cfe0ec")
+            axes.barh(y, row["dice"], height=0.72, color="#c9c9c9" if row["name"] == "all" else "#cfe0ec")
             _whisker(axes, row, "dice", y - 0.16, BLUE)
             _whisker(axes, row, "dice_grouped", y + 0.16, ORANGE)
         axes.set_yticks(range(len(ordered)), [f"{row['name']} ({row['pairs']:,})" for row in ordered])
         axes.set_ylim(len(ordered) - 0.4, -0.6)
         axes.set_title(f"by {title}" if title != "data set" else "by data set, and over all pairs", loc="left")
-        _share_axis(axes, "mean Dice over pairs")
+        _share_axis(axes, "")
+    panels[-1, 0].set_xlabel("mean Dice over pairs")
     handles = [plt.Line2D([], [], color=c, linewidth=1.4) for c in (BLUE, ORANGE)]
     names = ["95 % interval over pairs", "over patients"]
     figure.legend(handles, names, loc="outside lower right", ncols=2, frameon=False)
