@@ -1,8 +1,8 @@
 """Write nano's model card from measured scores.
 
-``pathsegmentor evaluate configs/nano.yaml --data FOLDER --split test --out SCORES`` measures;
-``python benchmarks/nano_card.py SCORES/scores.json`` copies the scores to ``benchmarks/results/nano_test.json``,
-fills ``benchmarks/nano_card.md`` and writes the card into the model folder.
+``pathsegmentor evaluate --config configs/nano.yaml --data PATHSEG --out EVALUATED`` measures;
+``python benchmarks/nano_card.py EVALUATED`` copies the scores to ``benchmarks/results/nano_test.json``, fills
+``benchmarks/nano_card.md`` and writes the card into the model folder.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import yaml
 from safetensors import safe_open
 
 from pathsegmentor.atomic import sha256_of, whole_file
+from pathsegmentor.evaluate.summary import summarise
 from pathsegmentor.model.find import bundled
 from pathsegmentor.model.folder import CARD, WEIGHTS, write_sums
 
@@ -39,6 +40,32 @@ SPECIALISED = {
     ("monusac", "unspecified-cell-macrophage"): 0.257,
     ("monusac", "unspecified-cell-neutrophil"): 0.122,
 }
+
+
+def scores_of(summary: dict[str, Any]) -> dict[str, Any]:
+    """What the card says, from an evaluation's summary."""
+    run, presence = summary["run"], summary["presence"]
+    kept = ("source", "label", "dice", "dice_low", "dice_high", "called_absent")
+    rows = [
+        {key: row[key] for key in kept} | {"images": row["pairs"]}
+        for row in summary["tables"]["by_source_and_label"]
+        if row["pairs"]
+    ]
+    found = {key: run[key] for key in ("model", "weights_sha256", "manifest_sha256")} | {
+        "split": run["settings"]["split"],
+        "rows": rows,
+        "pairs_present": summary["overall"]["pairs"],
+        "pairs_passed_over": summary["overall"]["passed_over"],
+        "dice_mean": summary["overall"]["dice"],
+        "dice_low": summary["overall"]["dice_low"],
+        "dice_high": summary["overall"]["dice_high"],
+    }
+    for kind, ending in (("looked_for", "_looked_for"), ("all", "")):
+        found[f"presence_auroc{ending}"] = presence[kind]["auroc"]
+        found[f"pairs_absent{ending}"] = presence[kind]["absent"]
+        for word in ("absent", "present"):
+            found[f"absent_called_{word}{ending}"] = presence[kind][f"absent_called_{word}"]
+    return {key: round(value, 4) if isinstance(value, float) else value for key, value in found.items()}
 
 
 def table(scores: dict[str, Any]) -> str:
@@ -67,7 +94,7 @@ def card(scores: dict[str, Any], weights: Path) -> str:
         "library_name": "pathsegmentor",
         "pipeline_tag": "image-segmentation",
         "tags": ["pathology", "histology", "H&E", "text-prompted segmentation"],
-        "metrics_measured": {"dice_mean": scores["dice_mean"], "presence_auroc": scores["presence_auroc"]},
+        "metrics_measured": {key: scores[key] for key in ("dice_mean", "presence_auroc_looked_for", "presence_auroc")},
     }
     text = (HERE / "nano_card.md").read_text(encoding="utf-8")
     for name, value in {"TABLE": table(scores), **sizes(weights), **scores}.items():
@@ -76,7 +103,7 @@ def card(scores: dict[str, Any], weights: Path) -> str:
 
 
 def main() -> None:
-    scores = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    scores = scores_of(summarise(Path(sys.argv[1])))
     folder = bundled()["nano"]
     if scores["weights_sha256"] != sha256_of(folder / WEIGHTS):
         sys.exit("these scores were measured with other weights; evaluate again")

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pathsegmentor.data.lock import LOCK, locked
+from pathsegmentor.data.lock import locked
 from pathsegmentor.data.manifest import read_rows
 from pathsegmentor.errors import BadInput
 from tests.cli.conftest import Done, here  # noqa: F401
@@ -65,7 +65,7 @@ def test_each_of_three_builds_is_in_the_manifest_or_refused(tmp_path: Path) -> N
         else:
             assert run.returncode == 2 and len(complaint.strip().splitlines()) == 1, complaint
             assert "another build is writing to" in complaint and f"folder-{folder.name}" not in there
-    assert there and not list(out.glob(f"{LOCK}*"))
+    assert there and not list(out.glob(".build.lock*"))
 
 
 def test_the_second_build_is_refused_in_one_line_and_changes_nothing(
@@ -89,17 +89,17 @@ def test_the_lock_of_a_killed_build_is_nobodys(
     folder, out = own(tmp_path / "mine", 1), tmp_path / "out"
     os.kill(holder.pid, signal.SIGKILL)
     holder.wait()
-    assert (out / LOCK).exists()
+    assert (out / ".build.lock").exists()
     done: Done = here("data", "build", "--source", f"folder={folder}", "--mpp", 0.25, "--out", out)
     assert done.code == 0, done.err
-    assert len(read_rows(out)) == 1 and not (out / LOCK).exists()
+    assert len(read_rows(out)) == 1 and not (out / ".build.lock").exists()
 
 
 def test_a_lock_file_that_is_removed_while_one_waits_for_it_is_no_lock(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first holder ends between the opening and the locking of the second, and a third takes the folder."""
-    path, real, calls = tmp_path / LOCK, os.open, []
+    path, real, calls = tmp_path / ".build.lock", os.open, []
 
     def opened(name: object, *more: int) -> int:
         handle = real(name, *more)  # type: ignore[call-overload]

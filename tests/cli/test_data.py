@@ -60,9 +60,12 @@ def test_small_pathseg_is_built_checked_shown_and_trained_from(here: Run, built:
     path.write_text(yaml.safe_dump(config), encoding="utf-8")
     trained = here("train", path, "--data", built, "--out", tmp_path / "run")
     assert trained.code == 0, trained.err
-    scores = here("evaluate", path, "--data", built, "--model", tmp_path / "run" / "model", "--split", "test", "--json")
-    assert {row["source"] for row in scores.json["rows"]} == {"ebhi", "rings", "segpath"}
-    assert scores.json["manifest_sha256"] == hashlib.sha256((built / "manifest.parquet").read_bytes()).hexdigest()
+    model, out = tmp_path / "run" / "model", tmp_path / "scores"
+    scores = here("evaluate", "--config", path, "--data", built, "--model", model, "--out", out, "--json")
+    assert {row["name"] for row in scores.json["tables"]["by_source"]} == {"ebhi", "rings", "segpath"}
+    assert (
+        scores.json["run"]["manifest_sha256"] == hashlib.sha256((built / "manifest.parquet").read_bytes()).hexdigest()
+    )
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,8 @@ data_app = typer.Typer(
     help="The PathSeg data set: build it from its sources, look at it, check it.", no_args_is_help=True
 )
 app.add_typer(data_app, name="data")
+baselines_app = typer.Typer(help="Other methods to compare with: which there are, and their training.")
+app.add_typer(baselines_app, name="baselines")
 
 
 def path(text: str | Path) -> Path:
@@ -33,6 +35,7 @@ def path(text: str | Path) -> Path:
 
 ModelName = Annotated[str, typer.Option("--model", help="Model's name, model folder, or Hub id.")]
 Device = Annotated[str, typer.Option(help="cpu, cuda, mps, ...")]
+Workers = Annotated[int, typer.Option(help="Processes.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 
 
@@ -175,24 +178,78 @@ def train(
 
 @app.command()
 def evaluate(
-    config: Annotated[
-        Path, typer.Argument(parser=path, help="Training YAML: names the sources and the held-out part.")
-    ],
     data: Annotated[Path, typer.Option(parser=path, help="PathSeg folder that 'data build' wrote.")],
+    out: Annotated[Path, typer.Option(parser=path, help="Folder of the evaluation; one that was cut off goes on.")],
     model: ModelName = "nano",
-    split: Annotated[str, typer.Option(help="val (held out of train) or test.")] = "val",
-    out: Annotated[Path | None, typer.Option(parser=path, help="Folder for scores.json.")] = None,
+    split: Annotated[str, typer.Option(help="test, train, or val (held out of train by --config).")] = "test",
+    source: Annotated[list[str] | None, typer.Option(help="Only this part of the set; repeatable.")] = None,
+    config: Annotated[
+        Path | None, typer.Option(parser=path, help="Training YAML: only its sources, and what it holds out.")
+    ] = None,
+    absent: Annotated[
+        str, typer.Option(help="Absent labels to ask: all that are known to be, looked-for by annotators, or none.")
+    ] = "all",
+    unknown_as_background: Annotated[
+        bool, typer.Option("--unknown-as-background", help="Score where nobody annotated, too, as the paper does.")
+    ] = False,
+    masks: Annotated[bool, typer.Option("--masks", help="Keep the masks that were found.")] = False,
+    workers: Workers = 1,
+    ray: Annotated[str, typer.Option(metavar="ADDRESS", help="Evaluate on a Ray cluster ('local' starts one).")] = "",
     device: Device = "cpu",
+    force: Annotated[bool, typer.Option("--force", help="Do it anew, whatever the folder holds.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Measure Dice and presence on annotated images, through the same path a user takes."""
-    from pathsegmentor.cli.evaluate import run
+    """Measure a model on annotated images: scores per pair, tables with intervals, figures, one page."""
+    from pathsegmentor.cli.evaluate import run, settings_of
+    from pathsegmentor.evaluate.find import Maker
 
-    run(config, data, model, split, out, device, as_json)
+    settings = settings_of(split, source or [], absent, unknown_as_background, masks)
+    run(Maker(model, device), data, out, settings, config, workers, ray, force, as_json)
+
+
+@app.command()
+def report(
+    folder: Annotated[Path, typer.Argument(parser=path, metavar="DIR", help="Folder that 'evaluate' wrote.")],
+    as_json: AsJson = False,
+) -> None:
+    """Write tables, figures and page of an evaluation anew, from its folder alone."""
+    from pathsegmentor.cli.evaluate import report as write
+
+    write(folder, as_json)
+
+
+@baselines_app.callback(invoke_without_command=True)
+def baselines(context: typer.Context, as_json: AsJson = False) -> None:
+    """List the baselines for 'evaluate --model NAME:WEIGHTS', and what each needs."""
+    if context.invoked_subcommand is None:
+        from pathsegmentor.cli.baselines import show
+
+        show(as_json)
+
+
+@baselines_app.command("train")
+def baselines_train(
+    config: Annotated[Path, typer.Argument(parser=path, help="YAML of a group of specialists.")],
+    data: Annotated[Path, typer.Option(parser=path, help="PathSeg folder that 'data build' wrote.")],
+    out: Annotated[Path, typer.Option(parser=path, help="Folder of the group: one folder per source in it.")],
+    source: Annotated[list[str] | None, typer.Option(help="Only this source; repeatable.")] = None,
+    device: Device = "cpu",
+) -> None:
+    """Train one specialist per source; run it again to go on after a stop."""
+    from pathsegmentor.cli.baselines import train
+
+    train(config, data, out, source or [], device)
+
+
+@baselines_app.command("install")
+def baselines_install(name: Annotated[str, typer.Argument(help="nnunet.")]) -> None:
+    """Make the environment of its own that a baseline needs."""
+    from pathsegmentor.cli.baselines import install
+
+    install(name)
 
 
 PathSegFolder = Annotated[Path, typer.Argument(parser=path, metavar="DIR", help="Folder that 'data build' wrote.")]
-Workers = Annotated[int, typer.Option(help="Processes.")]
 
 
 @data_app.command("sources")

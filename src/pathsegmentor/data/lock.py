@@ -1,4 +1,4 @@
-"""One build at a time in a folder; the lock of a build that was killed is nobody's."""
+"""One build, or one evaluation, at a time in a folder; the lock of one that was killed is nobody's."""
 
 from __future__ import annotations
 
@@ -15,22 +15,21 @@ from pathsegmentor.errors import BadInput
 if sys.platform != "win32":
     import fcntl
 
-LOCK = ".build.lock"
 _NOT_SUPPORTED = {errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK}
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold the folder for the time of the block; raises ``BadInput`` if another process holds it.
+def locked(folder: Path, what: str = "build") -> Iterator[None]:
+    """Hold the folder for the time of the block; raises ``BadInput`` if another process of the kind holds it.
 
     The system ends a lock with its process, so none is ever stale. Where a system or a file system has no such
-    locks there is none, and two builds at once are the user's to avoid.
+    locks there is none, and two of them at once are the user's to avoid.
     """
     if sys.platform == "win32":
         yield
         return
-    path = folder / LOCK
-    handle = _held(path)
+    path = folder / f".{what}.lock"
+    handle = _held(path, what)
     try:
         yield
     finally:
@@ -38,7 +37,7 @@ def locked(folder: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def _held(path: Path) -> int:
+def _held(path: Path, what: str) -> int:
     """The open, locked file."""
     while True:
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
@@ -53,7 +52,7 @@ def _held(path: Path) -> int:
                 raise
             by = f" ({holder})" if holder else ""
             raise BadInput(
-                f"another build is writing to {path.parent}{by}; wait for its end, or choose another --out"
+                f"another {what} is writing to {path.parent}{by}; wait for its end, or choose another --out"
             ) from error
         if _is_at(handle, path):
             os.ftruncate(handle, 0)

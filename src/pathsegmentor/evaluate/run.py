@@ -1,106 +1,185 @@
-"""Evaluate a model on PathSeg's images, each at its own scale, through the path a user takes."""
+"""A model over one split of a PathSeg: in portions that are kept, by any number of processes, to one table.
+
+Every portion is a few images in the manifest's order, whoever works on it, and its rows are a file that is whole or not
+there. A run that was killed does what is not there; the table is the portions one after the other. So neither the
+number of processes nor a kill changes a byte of it, seconds aside.
+"""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache, partial
+from pathlib import Path
 
-import numpy as np
-
+from pathsegmentor.atomic import sha256_of, written
+from pathsegmentor.data import workers
+from pathsegmentor.data.lock import locked
+from pathsegmentor.data.manifest import MANIFEST
 from pathsegmentor.data.pathseg import Entry, PathSeg
-from pathsegmentor.evaluate.scores import auroc, dice
-from pathsegmentor.imaging import Picture
-from pathsegmentor.segment import Segmenter
+from pathsegmentor.data.shards import Shards
+from pathsegmentor.errors import BadInput
+from pathsegmentor.evaluate.find import Maker
+from pathsegmentor.evaluate.image import Context, rows_of_image
+from pathsegmentor.evaluate.predictor import Predictor
+from pathsegmentor.evaluate.record import RUN, Record, kept_record, read_record, state_counts
+from pathsegmentor.evaluate.samples import SAMPLES, join_samples, read_samples, write_samples
+from pathsegmentor.evaluate.settings import Settings
 
-# A label is asked of an image only if the image is fine enough for its scale.
-COARSEST_FACTOR = 2.0
+PARTS = "parts"
+# Images of a portion: so few that little is lost with a killed process, so many that files stay few.
+IMAGES = 8
+
+# Called with the number of images done and of all.
+Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
-class Pair:
-    """One image and one label: is it there, how sure was the model, and the Dice if it is there.
+class Job:
+    """What every process must know; it travels to them."""
 
-    ``dice`` is nan for absent objects; a present object that was called absent scores 0.
+    data: Path
+    out: Path
+    maker: Maker
+    settings: Settings
+    labels: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Portion:
+    """Some images, in order, and the file that keeps their rows."""
+
+    path: Path
+    entries: tuple[Entry, ...]
+
+
+def evaluate(
+    maker: Maker,
+    data: Path,
+    out: Path,
+    settings: Settings,
+    entries: Sequence[Entry],
+    labels: tuple[str, ...],
+    processes: int = 1,
+    ray: str = "",
+    force: bool = False,
+    progress: Progress = lambda done, total: None,
+) -> Record:
+    """Write ``samples.parquet`` and ``run.json`` to ``out``; portions found there are kept, unless one has failures.
+
+    ``labels`` are those that are asked where they are known to be absent. Raises ``BadInput`` if ``out`` holds another
+    run, or another process writes there.
     """
-
-    source: str
-    image: str
-    label: str
-    present: bool
-    presence: float
-    status: str
-    dice: float
-
-
-def evaluate(segmenter: Segmenter, data: PathSeg, entries: Iterable[Entry]) -> list[Pair]:
-    """All image-label pairs about which the annotation is sure; ignored pixels count for nothing."""
-    pairs = []
-    for entry in entries:
-        asked = _asked(segmenter, entry)
-        if not asked:
-            continue
-        sample = data.sample(entry)
-        encoded = segmenter.encode_image(Picture(sample.pixels, sample.mpp, sample.name))
-        result = segmenter.segment(encoded, asked)
-        sure = True if sample.ignore is None else ~sample.ignore
-        for found in result.founds:
-            truth = sample.masks.get(found.label.id)
-            score = float("nan") if truth is None else dice(found.mask & sure, truth & sure)
-            pairs.append(
-                Pair(
-                    sample.source,
-                    sample.name,
-                    found.label.id,
-                    truth is not None,
-                    found.presence,
-                    found.status,
-                    score,
-                )
-            )
-    return pairs
+    _check_place(out, data)
+    if processes < 1:
+        raise BadInput(f"{processes} workers cannot do anything; give 1 or more")
+    # Before the folder is made: a model that cannot be loaded leaves nothing.
+    predictor = _predictor(maker)
+    with written(out):
+        (out / PARTS).mkdir(parents=True, exist_ok=True)
+    with locked(out, "evaluation"):
+        manifest = sha256_of(data / MANIFEST)
+        record = Record.of(predictor, maker, manifest, settings, labels, len(entries))
+        if force:
+            _forget(out)
+        record = kept_record(out, record)
+        portions = list(_portions(out / PARTS, entries))
+        done = [portion for portion in portions if _finished(portion)]
+        there = {portion.path for portion in done}
+        job = Job(data, out, maker, settings, labels)
+        _work(job, [p for p in portions if p.path not in there], _images(done), len(entries), processes, ray, progress)
+        for stray in set((out / PARTS).glob("*.parquet")) - {portion.path for portion in portions}:
+            stray.unlink()
+        join_samples([portion.path for portion in portions], out / SAMPLES)
+        record = record.finished(state_counts(out))
+        record.write(out)
+    return record
 
 
-def _asked(segmenter: Segmenter, entry: Entry) -> list[str]:
-    config = segmenter.model.config
-    known = [label.id for label in segmenter.model.vocabulary]
-    return [
-        label
-        for label in known
-        if entry.coarseness(config.mpp_of(label)) <= COARSEST_FACTOR
-        and ((label in entry.labels and entry.outlined(label)) or entry.certainly_absent(label))
-    ]
+def all_labels(entries: Sequence[Entry]) -> tuple[str, ...]:
+    """Every label that some image of a set has or was searched for, in order."""
+    return tuple(sorted({label for entry in entries for label in (*entry.labels, *entry.first.annotated)}))
 
 
-def summary(pairs: list[Pair]) -> dict[str, Any]:
-    """Mean Dice per source and label over present pairs, overall mean, and presence AUROC."""
-    groups: dict[tuple[str, str], list[Pair]] = defaultdict(list)
-    for pair in pairs:
-        groups[pair.source, pair.label].append(pair)
-    rows = []
-    for (source, label), group in sorted(groups.items()):
-        there = [p for p in group if p.present]
-        if not there:
-            continue
-        rows.append(
-            {
-                "source": source,
-                "label": label,
-                "images": len(there),
-                "dice": round(float(np.mean([p.dice for p in there])), 4),
-                "called_absent": sum(p.status == "absent" for p in there),
-            }
+def choose(data: PathSeg, settings: Settings) -> list[Entry]:
+    """The images of the split and the sources; raises ``BadInput`` if the set has none."""
+    there = [entry.first for entry in data.entries]
+    unknown = [name for name in settings.sources if name not in {row.source for row in there}]
+    if unknown:
+        raise BadInput(
+            f"{data.folder} has no images of {unknown[0]}; it has {', '.join(sorted({row.source for row in there}))}"
         )
-    present = [p for p in pairs if p.present]
-    absent = [p for p in pairs if not p.present]
-    area = auroc([p.presence for p in pairs], [p.present for p in pairs])
-    return {
-        "rows": rows,
-        "pairs_present": len(present),
-        "pairs_absent": len(absent),
-        "dice_mean": round(float(np.mean([p.dice for p in present])), 4) if present else None,
-        "presence_auroc": None if np.isnan(area) else round(area, 4),
-        "absent_called_absent": sum(p.status == "absent" for p in absent),
-        "absent_called_present": sum(p.status == "present" for p in absent),
-    }
+    if settings.split == "val":
+        return data.select("val", settings.sources, settings.held_out, settings.seed)
+    chosen = [
+        entry
+        for entry in data.entries
+        if entry.first.split == settings.split and (not settings.sources or entry.first.source in settings.sources)
+    ]
+    if not chosen:
+        splits = ", ".join(sorted({row.split for row in there})) or "none"
+        of = f" of {', '.join(settings.sources)}" if settings.sources else ""
+        raise BadInput(f"{data.folder / MANIFEST} has no split '{settings.split}'{of}; it has {splits}")
+    return chosen
+
+
+def _work(
+    job: Job, open_ones: Sequence[Portion], before: int, total: int, processes: int, ray: str, progress: Progress
+) -> None:
+    progress(before, total)
+    for images in workers.run(partial(_do, job), open_ones, processes, ray):
+        before += images
+        progress(before, total)
+
+
+def _do(job: Job, portion: Portion) -> int:
+    """Work on a portion and keep its rows; returns the number of images."""
+    shards = Shards(job.data)
+    context = Context(shards, job.labels, job.out, job.settings)
+    try:
+        predictor = _predictor(job.maker)
+        rows = [row for entry in portion.entries for row in rows_of_image(entry, predictor, context)]
+    finally:
+        shards.close()
+    write_samples(portion.path, rows)
+    return len(portion.entries)
+
+
+@lru_cache(maxsize=1)
+def _predictor(maker: Maker) -> Predictor:
+    """The model, loaded once per process."""
+    return maker()
+
+
+def _portions(folder: Path, entries: Sequence[Entry]) -> Iterator[Portion]:
+    for number, first in enumerate(range(0, len(entries), IMAGES)):
+        yield Portion(folder / f"{number:06d}.parquet", tuple(entries[first : first + IMAGES]))
+
+
+def _images(portions: Sequence[Portion]) -> int:
+    return sum(len(portion.entries) for portion in portions)
+
+
+def _finished(portion: Portion) -> bool:
+    """Whether a portion is there, whole and without failures; what failed is tried again."""
+    if not portion.path.is_file():
+        return False
+    try:
+        return "failed" not in read_samples(portion.path, ["state"]).column("state").to_pylist()
+    except BadInput:  # damaged
+        return False
+
+
+def _forget(out: Path) -> None:
+    """Remove a run, its record last: what is left of a run that was not wholly removed is still that run."""
+    for path in (*(out / PARTS).glob("*.parquet"), out / SAMPLES, out / RUN):
+        path.unlink(missing_ok=True)
+
+
+def _check_place(out: Path, data: Path) -> None:
+    if out.exists() and not out.is_dir():
+        raise BadInput(f"{out} is a file; --out is a folder")
+    if out.resolve().is_relative_to(data.resolve()):
+        raise BadInput(f"--out {out} lies in the data set that is read; choose another")
+    if out.is_dir() and any(out.iterdir()) and read_record(out, missing=True) is None and not (out / PARTS).is_dir():
+        raise BadInput(f"--out {out} holds other files and no run; choose a new or empty folder")

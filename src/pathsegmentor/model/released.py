@@ -51,8 +51,12 @@ DTYPES = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
 DTYPES |= {torch.int8, torch.int16, torch.int32, torch.int64, torch.uint8, torch.bool}
 
 
-def read_checkpoint(path: Path) -> dict[str, Tensor]:
-    """Tensors of a ``.pt`` (nothing is unpickled but tensors) or ``.safetensors`` file; raises ``BadModel``."""
+def read_checkpoint(path: Path, tables: Sequence[str] = ("model",), legacy: bool = False) -> dict[str, Tensor]:
+    """Tensors of a ``.pt`` (nothing is unpickled but tensors) or ``.safetensors`` file; raises ``BadModel``.
+
+    ``tables`` are names under which a training program may keep the weights, beside other things. ``legacy`` also
+    takes files as torch wrote them before 1.6, which are read whole, not mapped.
+    """
     if not path.is_file():
         raise BadModel(f"{path} {'is no file' if path.exists() else 'does not exist'}")
     what = f"{path} is not a safe checkpoint of tensors"
@@ -61,16 +65,19 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
         with foreign(what):
             return _plain(load_file(path), path)
     with foreign(what):
-        _check_zip(path, what)
-        state = _unpickled(path, what)
-    return _plain(state.get("model", state) if isinstance(state, dict) else state, path)
+        old = legacy and not zipfile.is_zipfile(path)
+        if not old:
+            _check_zip(path, what)
+        state = _unpickled(path, what, mapped=not old)
+    inner = [state[name] for name in tables if name in state] if isinstance(state, dict) else []
+    return _plain(inner[0] if inner else state, path)
 
 
-def _unpickled(path: Path, what: str) -> Any:
+def _unpickled(path: Path, what: str, mapped: bool) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch's advice on how a stranger's file should have been written
-            return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except pickle.UnpicklingError as error:
         # torch's own words end in how to run the pickle nevertheless.
         raise BadModel(f"{what}: its pickle is damaged, or holds more than tensors") from error

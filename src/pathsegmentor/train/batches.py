@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -78,6 +78,19 @@ class Batch:
     rows: Tensor
     images: int
     names: tuple[str, ...]
+
+
+class View(NamedTuple):
+    """A crop: pixels (S, S, 3), masks (S, S) by label, and where (S, S) is what is known.
+
+    ``sure`` is inside the image and not ignored, ``unknown`` ignored, ``bare`` glass laid over the image.
+    """
+
+    pixels: np.ndarray
+    cut: dict[str, np.ndarray]
+    sure: np.ndarray
+    unknown: np.ndarray
+    bare: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -211,9 +224,23 @@ class Sampler:
         self, item: Scaled, sample: Sample, size: int, aim: float, rng: np.random.Generator
     ) -> tuple[np.ndarray, ...]:
         """One crop as ``_asked`` gives it, with the chance ``aim`` of an object in its middle."""
-        config = self.config
-        if rng.random() < config.background:
+        if rng.random() < self.config.background:
             return self._background(item, sample, size, rng)
+        seen = self.view(item, sample, size, aim, rng)
+        asked = self._prompts(item, seen.cut, bool((seen.unknown & ~seen.bare).any()), rng)
+        if not asked:  # nothing is certain of what is here
+            again = aim < 1 and any(label in item.labels for label in sample.masks)
+            return self._crop(item, sample, size, 1.0, rng) if again else self._background(item, sample, size, rng)
+        # Nothing is known of what the annotators saw under the glass, but glass itself is no object.
+        pixels, index, masks, known = self._asked(seen.pixels, asked, seen.cut, seen.sure | seen.bare)
+        for i, label in enumerate(asked):
+            if label in seen.cut and not item.entry.outlined(label):
+                known[i] = seen.cut[label] | seen.bare  # the annotators marked some of it, not all
+        return pixels, index, masks, known
+
+    def view(self, item: Scaled, sample: Sample, size: int, aim: float, rng: np.random.Generator) -> View:
+        """A crop of an image before anything is asked of it, with the chance ``aim`` of an object in its middle."""
+        config = self.config
         scale = rng.uniform(config.scale[0], config.scale[1])
         if config.fit:
             scale *= size / max(sample.pixels.shape[:2])
@@ -242,16 +269,7 @@ class Sampler:
             for label, mask in sample.masks.items()
             if label in item.labels
         }
-        asked = self._prompts(item, cut, bool((unknown & ~bare).any()), rng)
-        if not asked:  # nothing is certain of what is here
-            again = aim < 1 and any(label in item.labels for label in sample.masks)
-            return self._crop(item, sample, size, 1.0, rng) if again else self._background(item, sample, size, rng)
-        # Nothing is known of what the annotators saw under the glass, but glass itself is no object.
-        pixels, index, masks, known = self._asked(pixels, asked, cut, sure | bare)
-        for i, label in enumerate(asked):
-            if label in cut and not item.entry.outlined(label):
-                known[i] = cut[label] | bare  # the annotators marked some of it, not all
-        return pixels, index, masks, known
+        return View(pixels, cut, sure, unknown, bare)
 
     def _background(self, item: Scaled, sample: Sample, size: int, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
         """A picture without tissue; any label that has this scale is absent from it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import yaml
 
@@ -14,6 +14,10 @@ from pathsegmentor.model.config import ModelConfig, Within, read_dataclass
 from pathsegmentor.train.batches import SamplingConfig
 from pathsegmentor.train.criterion import Weight, Weights
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+T = TypeVar("T")
 Number = Annotated[int, Within(1, 1_000_000_000)]
 
 
@@ -87,10 +91,7 @@ def read_train_config(path: Path) -> TrainConfig:
     """
     from pathsegmentor.train.together import check_together
 
-    try:
-        config = read_dataclass(TrainConfig, _merged(path, ()), path.name)
-    except (OSError, yaml.YAMLError, UnicodeDecodeError, BadModel) as error:
-        raise BadInput(f"{path} cannot be used: {' '.join(str(error).split())}") from error
+    config = read_settings(TrainConfig, path)
     check_together(config, path.name)
     return config
 
@@ -107,12 +108,20 @@ def checked(config: TrainConfig) -> TrainConfig:
     return config
 
 
-def to_yaml(config: TrainConfig) -> str:
+def read_settings(kind: type[T], path: Path) -> T:
+    """A YAML, with what it extends, as a config of this kind; raises ``BadInput`` in words."""
+    try:
+        return read_dataclass(kind, _merged(path, ()), path.name)
+    except (OSError, yaml.YAMLError, UnicodeDecodeError, BadModel) as error:
+        raise BadInput(f"{path} cannot be used: {' '.join(str(error).split())}") from error
+
+
+def to_yaml(config: DataclassInstance) -> str:
     """A config as YAML with every setting spelt out; reads back as the same config."""
     return yaml.safe_dump(plain(config), sort_keys=False)
 
 
-def plain(config: TrainConfig) -> dict[str, Any]:
+def plain(config: DataclassInstance) -> dict[str, Any]:
     """A config as tables, lists, numbers and words only."""
     return dict(_plain(asdict(config)))
 

