@@ -135,7 +135,7 @@ def seed_of(config: TrainConfig, step: int) -> int:
 def words_of(material: Material, labels: Tensor, device: torch.device) -> Words:
     """Token ids of label indices (B, P); each label is read once."""
     asked, which = labels.unique(return_inverse=True)
-    prompts = [Label.from_id(material.start.labels[i]).prompt for i in asked.tolist()]
+    prompts = [material.config.model.prompt_of(Label.from_id(material.start.labels[i])) for i in asked.tolist()]
     ids, real = tokenize(material.start.tokenizer, prompts, material.config.model.text, device)
     return Words(ids, real, which.to(device))
 
