@@ -27,13 +27,12 @@ BEGIN, END = 49406, 49407
 
 def full_checkpoint(path: Path) -> dict[str, tuple[int, ...]]:
     """Write random values under every key of the released layout; names and shapes."""
-    rows = csv.DictReader(
-        (line for line in LAYOUT.read_text().splitlines() if not line.startswith("#")), delimiter="\t"
-    )
+    lines = [line for line in LAYOUT.read_text().splitlines() if not line.startswith("#")]
+    rows = csv.DictReader(lines, ("name", "shape", "numel", "dtype", "part"), delimiter="\t")
     torch.manual_seed(0)
     state = {}
     for row in rows:
-        shape = tuple(int(n) for n in row["shape"].split("x")) if row["shape"] not in ("", "scalar") else ()
+        shape = () if row["shape"] == "scalar" else tuple(map(int, row["shape"].split("x")))
         state[row["name"]] = torch.randn(shape) * 0.02
     torch.save(state, path)
     return {name: tuple(tensor.shape) for name, tensor in state.items()}
@@ -63,7 +62,7 @@ def clip_like() -> Tokenizer:
                 vocab.setdefault(left, 300 + len(merges))
             vocab[piece] = number
     vocab |= {"<|startoftext|>": BEGIN, "<|endoftext|>": END}
-    words = Tokenizer(models.BPE(vocab, merges, end_of_word_suffix="</w>", unk_token="<|endoftext|>"))
+    words = Tokenizer(models.BPE(vocab, merges, end_of_word_suffix="</w>", unk_token="<|endoftext|>"))  # noqa: S106
     words.normalizer = normalizers.Lowercase()
     words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     words.post_processor = processors.RobertaProcessing(("<|endoftext|>", END), ("<|startoftext|>", BEGIN))

@@ -58,6 +58,7 @@ class TrainConfig:
 
     ``sources`` are the parts of PathSeg to train on, and how often each is drawn. ``points`` are the random
     places at which earlier predictions are judged. ``readers`` are processes that draw batches (0: a thread).
+    ``recompute`` trades time for memory: blocks of the paper's image tower are computed twice instead of kept.
     """
 
     name: str
@@ -73,6 +74,7 @@ class TrainConfig:
     init: str = ""
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "32-true"
     readers: int = 0
+    recompute: bool = False
 
 
 def read_train_config(path: Path) -> TrainConfig:

@@ -97,6 +97,8 @@ def _check_together(config: TrainConfig, where: str) -> None:
         raise BadInput(f"{where}: schedule.drops must rise, and is {list(schedule.drops)}")
     if schedule.accumulate > config.sampling.images:
         raise BadInput(f"{where}: {config.sampling.images} images cannot pass in {schedule.accumulate} parts")
+    if config.recompute and config.model.image.kind != "focalnet":
+        raise BadInput(f"{where}: recompute is for model.image.kind focalnet; the light tower keeps little")
     for part in schedule.rates:
         if part not in PARTS:
             raise BadInput(f"{where}: schedule.rates names no part '{part}'; parts: {', '.join(PARTS)}")

@@ -23,6 +23,7 @@ from pathsegmentor.train.feed import Feed, Share
 from pathsegmentor.train.learner import Learner, Places, Words
 from pathsegmentor.train.optimiser import optimiser
 from pathsegmentor.train.ranges import check_labels, check_ranges
+from pathsegmentor.train.recompute import recompute
 from pathsegmentor.train.start import Start, start
 from pathsegmentor.vocabulary import Label
 
@@ -119,6 +120,8 @@ def assemble(material: Material, fabric: Fabric) -> Run:
     if fabric.world_size > 1 and fabric.device.type == "cuda":
         torch.nn.SyncBatchNorm.convert_sync_batchnorm(net)
     net.train()
+    if config.recompute:
+        recompute(net)
     adam = optimiser(net, config.schedule)
     learner, adam = fabric.setup(Learner(net, Criterion(config.weights)), adam)
     share = Share(fabric.global_rank, fabric.world_size, config.schedule.accumulate)
