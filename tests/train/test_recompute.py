@@ -11,8 +11,8 @@ from torch import Tensor
 
 from pathsegmentor.errors import BadInput
 from pathsegmentor.train.checkpoint import checkpoints
+from pathsegmentor.train.config import checked
 from pathsegmentor.train.loop import train
-from pathsegmentor.train.ranges import check_ranges
 from pathsegmentor.train.run import Run, assemble, fabric_for, inputs_of, prepare
 from pathsegmentor.train.step import backward, one_step, whole_of
 from tests.train.test_run import losses
@@ -88,4 +88,4 @@ def test_a_run_may_go_on_with_it(data: Path, tmp_path: Path) -> None:
 
 def test_the_light_tower_has_no_use_for_it() -> None:
     with pytest.raises(BadInput, match=r"recompute is for model\.image\.kind focalnet"):
-        check_ranges(replace(config(6, TINY), recompute=True), "tiny")
+        checked(replace(config(6, TINY), recompute=True))

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from pathsegmentor.errors import BadInput, BadModel
 from pathsegmentor.imaging.picture import COARSEST, FINEST
@@ -246,7 +246,7 @@ def _value(hint: Any, value: Any, where: str) -> Any:
         return _within(inner[1], _value(inner[0], value, where), where)
     if is_dataclass(hint):
         return read_dataclass(hint, value, where)  # type: ignore[arg-type]
-    if origin is UnionType and NoneType in inner:
+    if origin in (UnionType, Union) and NoneType in inner:
         return None if value is None else _value(next(h for h in inner if h is not NoneType), value, where)
     if origin is Literal:
         if value not in inner:

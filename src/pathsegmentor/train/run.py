@@ -17,14 +17,14 @@ from pathsegmentor.data.pathseg import Entry, PathSeg
 from pathsegmentor.errors import BadInput
 from pathsegmentor.model.tokenizer import tokenize
 from pathsegmentor.train.batches import Batch, Sampler
-from pathsegmentor.train.config import TrainConfig
+from pathsegmentor.train.config import TrainConfig, checked
 from pathsegmentor.train.criterion import Criterion, Targets
 from pathsegmentor.train.feed import Feed, Share
 from pathsegmentor.train.learner import Learner, Places, Words
 from pathsegmentor.train.optimiser import optimiser
-from pathsegmentor.train.ranges import check_labels, check_ranges
 from pathsegmentor.train.recompute import recompute
 from pathsegmentor.train.start import Start, start
+from pathsegmentor.train.together import check_labels
 from pathsegmentor.vocabulary import Label
 
 
@@ -68,7 +68,7 @@ class Run:
 
 def prepare(config: TrainConfig, data: Path) -> Material:
     """Read and check config, data, labels and starting weights; raises ``BadInput`` before hours are spent."""
-    check_ranges(config, config.name)
+    checked(config)
     pathseg = PathSeg(data)
     entries = pathseg.select("train", config.sources, config.held_out, config.seed)
     labels = {label for entry in entries for label in entry.labels}
