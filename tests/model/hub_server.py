@@ -10,6 +10,7 @@ import base64
 import hashlib
 import http.server
 import json
+import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -313,7 +314,10 @@ def status(number: int) -> Fault:
 
 def spoiled(answer: Answer) -> bool:
     """The right size, other bytes."""
-    content = answer.content_of(answer.path.split("?")[0].removeprefix("/cdn/"))
+    if answer.command != "GET":
+        return False
+    place = re.sub(r"/resolve/[0-9a-f]+", "", answer.path.split("?")[0]).removeprefix("/cdn").strip("/")
+    content = answer.content_of(place)
     assert isinstance(content, bytes)
     answer.say(200, content[:-1] + bytes([content[-1] ^ 1]))
     return True

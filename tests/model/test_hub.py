@@ -136,6 +136,7 @@ FAULTS: dict[str, tuple[str, Fault, tuple[str, ...]]] = {
     "403": ("/api/models", status(403), ("you may not", "hf auth login")),
     "404 of a file": ("/cdn/", status(404), ("model.safetensors", "HTTP 404")),
     "wrong sha": ("/cdn/", spoiled, ("model.safetensors", "damaged", "the Hub states")),
+    "wrong hash of a small file": ("/vocabulary.json", spoiled, ("vocabulary.json", "damaged", "the Hub states")),
     "breaks off for good": ("/cdn/", cut_off(10**6), ("model.safetensors", "breaks off")),
     "no Hub at all": ("/api/models", no_hub, ("another way than the Hub",)),
 }
@@ -152,6 +153,15 @@ def test_a_fault_of_the_server_is_one_line_and_the_next_try_is_whole(
     server.faults.clear()
     pull(LAB)
     load_model(place(tmp_path))
+
+
+def test_a_token_that_no_header_can_hold_is_not_told(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", f"{TOKEN[:20]}\xe9{TOKEN[20:]}")
+    with pytest.raises(BadModel) as told:
+        pull(LAB)
+    assert "secret" not in str(told.value) and str(told.value).isprintable()
 
 
 def test_a_body_that_breaks_off_goes_on_where_it_broke(server: Server, tmp_path: Path) -> None:

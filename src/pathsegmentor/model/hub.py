@@ -1,12 +1,13 @@
 """Talking with the Hub: files of one commit in, a folder out, and every failure one line.
 
-What is fetched is compared with the SHA-256 that the Hub states. Tokens are the library's business: they come from
+What is fetched is compared with the hash that the Hub states. Tokens are the library's business: they come from
 its login or ``HF_TOKEN``, and are never seen here.
 """
 
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import logging as levels
 import re
@@ -23,6 +24,7 @@ from pathsegmentor.model.foreign import shown
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_GIT_HASH = re.compile(r"[0-9a-f]{40}")
 _LOGIN = "log in with 'hf auth login', or set HF_TOKEN"
 
 
@@ -49,13 +51,21 @@ def fetch(repo: str, commit: str, name: str, folder: Path, most: int) -> Path:
         if stated.size is not None and stated.size > most:
             raise BadModel(f"{repo}: {name} has {stated.size:,} bytes, more than the {most:,} that are allowed")
         path = Path(hf_hub_download(repo, name, revision=commit, local_dir=folder))
-        # The library compares sizes only. Large files are stored by their SHA-256; small ones have a Git hash.
-        if stated.etag and _SHA256.fullmatch(stated.etag) and sha256_of(path) != stated.etag:
+        # The library compares sizes only.
+        if not _is_stated(path, stated.etag or ""):
             remove(path)
-            raise BadModel(
-                f"{repo}: {name} came in damaged (its SHA-256 is not the one that the Hub states); try again"
-            )
+            raise BadModel(f"{repo}: {name} came in damaged (its hash is not the one that the Hub states); try again")
     return path
+
+
+def _is_stated(path: Path, tag: str) -> bool:
+    """Large files are stored under their SHA-256, small ones under Git's hash; other tags say nothing."""
+    if _SHA256.fullmatch(tag):
+        return sha256_of(path) == tag
+    if _GIT_HASH.fullmatch(tag):
+        content = path.read_bytes()
+        return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest() == tag
+    return True
 
 
 def forget(folder: Path) -> None:
