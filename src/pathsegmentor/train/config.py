@@ -49,7 +49,7 @@ class SavingConfig:
     """
 
     steps: Number = 100
-    minutes: Annotated[float, Within(0.001, 100_000)] = 15.0
+    minutes: Annotated[float, Within(1e-6, 100_000)] = 15.0
     keep: Annotated[int, Within(1, 10_000)] = 3
     look: Number = 500
 
