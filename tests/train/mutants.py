@@ -143,6 +143,8 @@ def _run_tests(source: Path, tests: list[str], scratch: Path) -> None:
     os.chdir(ROOT)
     sys.path[:0] = [str(source), str(ROOT)]
     options = ["-x", "-q", "-p", "no:cacheprovider", f"--basetemp={scratch}"]
+    # Libraries loaded above may bring plugins of pytest along, which pytest would have liked to load itself.
+    options += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
     os._exit(int(pytest.main([*options, *tests])))
 
 
