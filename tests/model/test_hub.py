@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from pathsegmentor.model.catalog import Checkpoint
 from pathsegmentor.model.find import bundled, find_model
 from pathsegmentor.model.folder import SUMS, WEIGHTS, load_model, write_sums
 from pathsegmentor.model.pull import pull
+from pathsegmentor.model.store import pulled
 from tests.cli.conftest import Done, here  # noqa: F401
 from tests.model.hub_server import (
     TOKEN,
@@ -105,7 +107,13 @@ def test_naming_a_model_of_the_hub_pulls_it(server: Server, tmp_path: Path) -> N
     assert find_model(LAB).folder == place(tmp_path)
 
 
-def test_a_newer_version_takes_the_place_of_the_older(server: Server, tmp_path: Path) -> None:
+@pytest.mark.parametrize("can_exchange", [True, False])
+def test_a_newer_version_takes_the_place_of_the_older(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, can_exchange: bool
+) -> None:
+    """Also where the system cannot let two folders change places in one step."""
+    if not can_exchange:
+        monkeypatch.setattr("pathsegmentor.model.store.exchange", lambda *_: False)
     pull(LAB)
     made = tmp_path / "made"
     (made / "README.md").write_text("# Second\n")
@@ -114,6 +122,7 @@ def test_a_newer_version_takes_the_place_of_the_older(server: Server, tmp_path: 
     pull(LAB)
     assert (place(tmp_path) / "README.md").read_text() == "# Second\n"
     load_model(place(tmp_path))
+    assert [path.name for path in place(tmp_path).parent.iterdir()] == ["small"]
 
 
 def test_the_cdn_gets_no_token(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -484,13 +493,47 @@ def test_what_cannot_be_pushed(server: Server, tmp_path: Path, here: Callable[..
 # As a user's own process
 
 
-def test_the_command_itself(server: Server, tmp_path: Path) -> None:
-    done = subprocess.run(
+def command(server: Server, home: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
         [sys.executable, "-m", "pathsegmentor", "models", "pull", LAB],
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=120,
-        env=os.environ | environment(server, tmp_path),
+        env=os.environ | environment(server, home),
     )
-    assert (done.returncode, done.stderr) == (0, ""), done.stderr
-    assert done.stdout.endswith("use it with --model lab/small\n")
+
+
+def test_the_command_itself(server: Server, tmp_path: Path) -> None:
+    process = command(server, tmp_path)
+    out, err = process.communicate(timeout=120)
+    assert (process.returncode, err) == (0, ""), err
+    assert out.endswith("use it with --model lab/small\n")
+
+
+@pytest.mark.slow
+def test_a_pull_that_is_killed_leaves_no_model(server: Server, tmp_path: Path) -> None:
+    come, go = threading.Event(), threading.Event()
+
+    def half(answer: Answer) -> bool:
+        """The first half of the weights, and then nothing."""
+        content = server.repos[LAB].files[WEIGHTS]
+        assert isinstance(content, bytes)
+        answer.send_response(200)
+        answer.send_header("Content-Length", str(len(content)))
+        answer.end_headers()
+        answer.wfile.write(content[: len(content) // 2])
+        come.set()
+        go.wait(60)
+        return True
+
+    server.faults["/cdn/"] = half
+    process = command(server, tmp_path)
+    assert come.wait(60)
+    process.kill()
+    process.communicate(timeout=60)
+    go.set()
+    assert not place(tmp_path).exists() and not pulled()
+    server.faults.clear()
+    pull(LAB)
+    load_model(place(tmp_path))
+    assert [path.name for path in place(tmp_path).parent.iterdir()] == ["small"]

@@ -31,7 +31,7 @@ def path(text: str | Path) -> Path:
     return Path(text)
 
 
-ModelName = Annotated[str, typer.Option("--model", help="Bundled model, model folder, or Hub id.")]
+ModelName = Annotated[str, typer.Option("--model", help="Model's name, model folder, or Hub id.")]
 Device = Annotated[str, typer.Option(help="cpu, cuda, mps, ...")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 
