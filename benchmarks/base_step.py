@@ -2,10 +2,11 @@
 
     python benchmarks/base_step.py --data pathseg
 
-The config is the paper's to the letter but for what one image on a CPU asks: ``sampling.images`` is 1, weights start at
-random (they cost the same), and only those of its sources are read that the given PathSeg has. With ``recompute`` the
-blocks of the image tower are computed again in the backward pass instead of kept. Each row is a process of its own,
-since memory is the peak of a process. Writes ``benchmarks/results/base_step.json``.
+and what the forward pass keeps for the backward pass, with and without ``recompute``, which computes the blocks of the
+image tower again in the backward pass. The config is the paper's to the letter but for what one image on a CPU asks:
+``sampling.images`` is 1, weights start at random (they cost the same), and only those of its sources are read that the
+given PathSeg has. Each row is a process of its own, since memory is the peak of a process. Writes
+``benchmarks/results/base_step.json``.
 """
 
 from __future__ import annotations
@@ -23,16 +24,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from pathsegmentor.data.pathseg import PathSeg
 from pathsegmentor.train.config import TrainConfig, read_train_config
-from pathsegmentor.train.run import assemble, fabric_for, prepare
-from pathsegmentor.train.step import one_step
+from pathsegmentor.train.run import assemble, fabric_for, inputs_of, prepare
+from pathsegmentor.train.step import one_step, whole_of
 
 ROOT = Path(__file__).parents[1]
 RESULT = ROOT / "benchmarks" / "results" / "base_step.json"
-# Without recomputing, 1024 pixels take more than most desktops have; 512 show what it gains.
+# Without recomputing, 1024 pixels take more than most desktops have.
 ROWS = ((1024, True), (512, True), (512, False))
+KEPT = ((512, True), (512, False))
 UNIT = 1 if sys.platform == "darwin" else 1024
 
 
@@ -75,6 +78,27 @@ def step(data: Path, side: int, recompute: bool, threads: int) -> dict[str, Any]
     }
 
 
+def kept(data: Path, side: int, recompute: bool, threads: int) -> dict[str, Any]:
+    """Tensors that a forward pass leaves for the backward pass, weights and their views apart."""
+    torch.set_num_threads(threads)
+    run = assemble(prepare(settings(data, side, recompute), data), fabric_for("auto", 1))
+    weights = {p.untyped_storage().data_ptr() for p in run.net.parameters()}
+    found: dict[int, int] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in weights:
+            found[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    parts = run.feed.step(0)
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        terms = run.learner(*inputs_of(run, parts[0]), whole_of(run, parts))
+    run.feed.close()
+    del terms
+    return {"side": side, "recompute": recompute, "gib_kept": round(sum(found.values()) / 2**30, 2)}
+
+
 def peak() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * UNIT
 
@@ -86,11 +110,11 @@ def main() -> None:
     parser.add_argument("--row", type=int, help="only this row, as JSON on stdout")
     arguments = parser.parse_args()
     if arguments.row is not None:
-        side, recompute = ROWS[arguments.row]
-        print(json.dumps(step(arguments.data, side, recompute, arguments.threads)))
+        row = (arguments.data, *(*ROWS, *KEPT)[arguments.row], arguments.threads)
+        print(json.dumps(step(*row) if arguments.row < len(ROWS) else kept(*row)))
         return
     rows = []
-    for number in range(len(ROWS)):
+    for number in range(len(ROWS) + len(KEPT)):
         again = [sys.executable, __file__, "--data", str(arguments.data), "--threads", str(arguments.threads)]
         done = subprocess.run([*again, "--row", str(number)], stdout=subprocess.PIPE, text=True, check=True)
         rows.append(json.loads(done.stdout.splitlines()[-1]))
@@ -100,7 +124,8 @@ def main() -> None:
         "machine": f"{machine()}, {os.cpu_count()} cores, {arguments.threads} thread, shared with other work",
         "torch": torch.__version__,
         "python": platform.python_version(),
-        "steps": rows,
+        "steps": rows[: len(ROWS)],
+        "kept_by_the_forward_pass": rows[len(ROWS) :],
     }
     RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 

@@ -209,6 +209,7 @@ def test_repositories_that_are_not_there_or_not_for_us(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     refused(tmp_path, "lab/other", "or it is private", "HF_TOKEN", source="lab/other")
+    assert not list(place(tmp_path).parent.iterdir()), "nothing came in, and nothing stays"
     server.repos[LAB].private = True
     refused(tmp_path, "or it is private")
     server.repos[LAB] = replace(server.repos[LAB], private=False, gated=True)
@@ -310,6 +311,11 @@ def test_names_that_mean_something_else(server: Server, tmp_path: Path, here: Ca
     done = here("models", "pull", "nothing")
     assert done.code == 2 and "is nothing to pull; give biomedparse-v1" in done.err
     assert here("models", "pull", "").code == 2
+    for name in ("../x", "lab/..", "./x", "a/b/c", "lab/.x", "-x/y"):
+        done = here("models", "pull", "--", name)
+        assert done.code == 2 and "is nothing to pull" in done.err, done.err
+        assert here("prompts", "--model", name).code == 2
+    assert not (tmp_path / "models").exists()
     done = here("segment", "x.png", "glands", "--model", "biomedparse-v1")
     assert done.code == 2 and not server.asked
 

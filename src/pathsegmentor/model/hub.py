@@ -21,7 +21,8 @@ from pathsegmentor.atomic import remove, sha256_of
 from pathsegmentor.errors import BadModel, PathSegError
 from pathsegmentor.model.foreign import shown
 
-HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+# Never a path that leaves the folder of models.
+HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _GIT_HASH = re.compile(r"[0-9a-f]{40}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pathsegmentor.atomic import exchange, locked, remove, sync, written
@@ -44,7 +44,12 @@ def part_of(place: Path) -> Iterator[Path]:
         with locked(part, wait=False) as mine:
             if not mine and sys.platform != "win32":
                 raise BadInput(f"another process is writing {place}; wait for it")
-            yield part
+            try:
+                yield part
+            except BaseException:
+                with suppress(OSError):  # something has come in
+                    part.rmdir()
+                raise
             remove(part)
 
 
