@@ -115,6 +115,12 @@ def runs(claim: Claim) -> dict[str, str]:
     return {"model": claim.model, **trained, **{name: name for name in ORACLES}}
 
 
+def titles(claim: Claim) -> dict[str, str]:
+    """How the runs are called, by the folder of the evaluation."""
+    specialists = {name: title for name, (_, title) in SPECIALISTS.items()}
+    return {"model": f"{Path(claim.model).name} (one model)", **specialists, **ORACLES}
+
+
 def evaluate(claim: Claim) -> None:
     sources = [word for source in claim.sources for word in ("--source", source)]
     for name, model in runs(claim).items():
@@ -124,13 +130,13 @@ def evaluate(claim: Claim) -> None:
 
 
 def compare(claim: Claim) -> None:
-    folders = [str(claim.out / "evaluated" / name) for name in runs(claim)]
-    command(claim, "compare", *folders, "--out", str(claim.out / "compared"))
+    named = titles(claim)
+    folders = [f"{named[name]}={claim.out / 'evaluated' / name}" for name in runs(claim)]
+    command(claim, "compare", *folders, "--data", str(claim.data), "--out", str(claim.out / "compared"))
 
 
 def write(claim: Claim) -> None:
     """The report, from the folders of the pieces alone."""
-    titles = {"model": f"{Path(claim.model).name} (one model)", **{k: v[1] for k, v in SPECIALISTS.items()}, **ORACLES}
     summaries = {}
     for name in runs(claim):
         path = claim.out / "evaluated" / name / "summary.json"
@@ -149,7 +155,7 @@ def write(claim: Claim) -> None:
     with whole_file(folder / "paper_claim.json") as beside:
         beside.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     with whole_file(folder / "paper_claim.md") as beside:
-        beside.write_text(report(claim, rows, found, titles), encoding="utf-8")
+        beside.write_text(report(claim, rows, found, titles(claim)), encoding="utf-8")
     print(f"wrote {folder / 'paper_claim.md'}")
 
 
@@ -189,7 +195,7 @@ def trained(claim: Claim) -> dict[str, dict[str, str]]:
     return {f"{path.parent.parent.name}/{path.parent.name}": read_spec(path.parent).trained for path in paths}
 
 
-def report(claim: Claim, rows: dict[str, Any], found: dict[str, Any], titles: dict[str, str]) -> str:
+def report(claim: Claim, rows: dict[str, Any], found: dict[str, Any], named: dict[str, str]) -> str:
     """The table, and what must be known to read it."""
     names, here = list(rows), found["machine"]
     lines = [
@@ -197,7 +203,7 @@ def report(claim: Claim, rows: dict[str, Any], found: dict[str, Any], titles: di
         " has and that every method was scored on. One model for all sources; each specialist was trained on its"
         f" source's train part for {claim.budget}. Boxes are made from the annotation: oracles, not competitors.",
         "",
-        f"| data | pairs | {' | '.join(titles[name] for name in names)} |",
+        f"| data | pairs | {' | '.join(named[name] for name in names)} |",
         f"|---|{'---:|' * (1 + len(names))}",
     ]
     for source in (*claim.sources, "overall"):
@@ -207,7 +213,7 @@ def report(claim: Claim, rows: dict[str, Any], found: dict[str, Any], titles: di
     steps: dict[str, list[int]] = {}
     for key, told in found["trained"].items():
         steps.setdefault(key.partition("/")[0], []).append(int(told["steps"]))
-    counts = [f"{titles.get(name, name)} {min(of)} to {max(of)}" for name, of in steps.items()]
+    counts = [f"{named.get(name, name)} {min(of)} to {max(of)}" for name, of in steps.items()]
     lines += ["", f"Steps that the budget gave: {'; '.join(counts)}."]
     if "nnunet_shrunk" not in claim.here:
         lines += ["", "nnU-Net is missing: its environment was not made (`pathsegmentor baselines install nnunet`)."]

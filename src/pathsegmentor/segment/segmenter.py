@@ -255,7 +255,7 @@ class Segmenter:
     def _text(self, labels: list[str]) -> tuple[Tensor, Tensor, Tensor]:
         """Words of the labels as (1, P, T, D), (1, P, D) and (1, P, T); each prompt is encoded once."""
         net = self.model.net
-        prompts = {label.id: label.prompt for label in self.model.vocabulary}
+        prompts = {label.id: self.model.config.prompt_of(label) for label in self.model.vocabulary}
         for label in labels:
             if label not in self._words:
                 ids, mask = self.model.tokenize([prompts[label]])
@@ -288,7 +288,7 @@ class Segmenter:
             status = "unsure"
             note = f"probably there, but nothing larger than a speck in tissue reaches the threshold {threshold:g}"
         label, reason, mpp = candidate.label, candidate.reason, encoded.mpp
-        return Found(label.prompt, label, reason, status, presence, mask, mpp, seconds, note)
+        return Found(self.model.config.prompt_of(label), label, reason, status, presence, mask, mpp, seconds, note)
 
     def _status(self, presence: float) -> Status:
         config = self.model.config

@@ -126,11 +126,14 @@ def environment(folder: Path) -> Path:
     return folder
 
 
-def test_a_process_that_dies_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_that_dies_is_one_line_each_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(PLACE, str(environment(tmp_path / "env")))
-    with pytest.raises(BadModel) as told:
-        load_baseline(f"nnunet:{trained_folder(tmp_path / 'run')}")
-    assert "ended: " in str(told.value) and "\n" not in str(told.value)
+    model = load_baseline(f"nnunet:{trained_folder(tmp_path / 'run')}")
+    image = Picture(np.zeros((32, 32, 3), np.uint8), (0.25, 0.25), "tnbc/1")
+    for _ in range(2):
+        with pytest.raises(BadModel) as told:
+            model.answer(image, [Asked("breast-nuclei-nuclei")])
+        assert "ended: " in str(told.value) and "\n" not in str(told.value)
 
 
 @pytest.mark.parametrize("folds", [0, 2])

@@ -14,6 +14,7 @@ import weakref
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -94,27 +95,21 @@ def checkpoint_of(folder: Path) -> Path:
 
 
 class Worker:
-    """A process that holds a trained nnU-Net: pixels (H, W, 3) in, probabilities (K, H, W) out."""
+    """A process that holds a trained nnU-Net: pixels (H, W, 3) in, probabilities (K, H, W) out.
+
+    It starts with the first image. One lives at a time: a group has as many networks as sources.
+    """
+
+    _living: ClassVar[Worker | None] = None
 
     def __init__(self, folder: Path, device: str) -> None:
         self.folder = folder
-        start = command("predict", str(folder.resolve()), device)
-        files = tempfile.TemporaryDirectory(prefix="pathsegmentor-nnunet-")
-        self._place = Path(files.name)
-        with (self._place / "log.txt").open("wb") as log:
-            self._process = subprocess.Popen(  # noqa: S603
-                start,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-                env=os.environ | {"nnUNet_compile": "f"},
-            )
-        self.close = weakref.finalize(self, _end, self._process, files)
-        self._listen()
+        self._command = command("predict", str(folder.resolve()), device)
 
     def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Raises ``BadModel`` with nnU-Net's last words if it fails."""
+        if Worker._living is not self:
+            self._start()
         image, out = (str(self._place / name) for name in ("image.npy", "maps.npy"))
         np.save(image, pixels, allow_pickle=False)
         assert self._process.stdin is not None
@@ -123,13 +118,35 @@ class Worker:
         self._listen()
         return np.asarray(np.load(out, allow_pickle=False), np.float32)
 
+    def _start(self) -> None:
+        if Worker._living is not None:
+            Worker._living._stop()
+        files = tempfile.TemporaryDirectory(prefix="pathsegmentor-nnunet-")
+        self._place = Path(files.name)
+        with (self._place / "log.txt").open("wb") as log:
+            self._process = subprocess.Popen(  # noqa: S603
+                self._command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                env=os.environ | {"nnUNet_compile": "f"},
+            )
+        self._end = weakref.finalize(self, _end, self._process, files)
+        Worker._living = self
+        self._listen()
+
+    def _stop(self) -> None:
+        Worker._living = None
+        self._end()
+
     def _listen(self) -> None:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
             self._process.wait()
             said = last_line((self._place / "log.txt").read_text(errors="replace"))
-            self.close()
+            self._stop()
             raise BadModel(f"nnU-Net with {self.folder} ended: {said}")
         if error := json.loads(line).get("error"):
             raise BadModel(f"nnU-Net with {self.folder} failed: {' '.join(error.split())}")
