@@ -11,7 +11,7 @@ from scipy import stats
 
 
 def t_test(ours: NDArray[np.float64], other: NDArray[np.float64]) -> float | None:
-    """p of the one-sided paired Student t-test that ours is greater, as in the paper; both (n,).
+    """The p of the one-sided paired Student t-test that ours is greater, as in the paper; both (n,).
 
     None for fewer than two pairs, and for differences that are all the same.
     """
@@ -22,7 +22,7 @@ def t_test(ours: NDArray[np.float64], other: NDArray[np.float64]) -> float | Non
 
 
 def wilcoxon(ours: NDArray[np.float64], other: NDArray[np.float64]) -> float | None:
-    """p of the one-sided Wilcoxon signed-rank test; None where no pair differs. Equal pairs are left out."""
+    """The p of the one-sided Wilcoxon signed-rank test; None where no pair differs. Equal pairs are left out."""
     difference = ours - other
     if not difference.any():
         return None
