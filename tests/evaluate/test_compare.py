@@ -43,6 +43,13 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return base
 
 
+@pytest.fixture(autouse=True)
+def few_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Intervals have tests of their own."""
+    monkeypatch.setattr("pathsegmentor.evaluate.groups.DRAWS", 50)
+    monkeypatch.setattr("pathsegmentor.evaluate.intricate_figures.BAND_DRAWS", 4)
+
+
 def run(maker: Maker, data: Path, out: Path, settings: Settings) -> None:
     pathseg = PathSeg(data)
     evaluate(maker, data, out, settings, choose(pathseg, settings), all_labels(pathseg.entries), 1, "", False)
@@ -181,6 +188,7 @@ def test_a_picture_shows_truth_found_and_boxes() -> None:
     assert tuple(seen[20, 20]) == (200, 200, 200) and seen[20, 50, 2] < 100 and seen[20, 50, 0] > 200
 
 
+@pytest.mark.slow
 def test_the_folder_of_a_comparison(runs: Path, tmp_path: Path) -> None:
     both, out = paired(runs, "@ours", "@union", "@instances"), tmp_path / "out"
     before = hashes(runs / "ours")
