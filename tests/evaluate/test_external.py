@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pathsegmentor.data.pathseg import PathSeg
+from pathsegmentor.data.shards import Shards
 from pathsegmentor.data.sources import source
 from pathsegmentor.errors import BadInput
 from pathsegmentor.evaluate.external import Mapped, MappedMaker, read_mapping
 from pathsegmentor.evaluate.image import Context, rows_of_image
 from pathsegmentor.evaluate.predictor import Asked, Predicted, WantsBoxes
 from pathsegmentor.evaluate.settings import Settings
-from pathsegmentor.data.pathseg import PathSeg
-from pathsegmentor.data.shards import Shards
 from pathsegmentor.imaging import Picture
 from tests.evaluate.made import made_set
 

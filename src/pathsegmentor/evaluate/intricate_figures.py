@@ -61,7 +61,9 @@ def _trends(plt: Any, paired: Paired, shapes: list[Row]) -> Any:
         axes.set(xlabel=title, ylim=(0, 1))
         axes.grid(color="#dddddd", linewidth=0.6)
     panels[0].set_ylabel("mean Dice")
-    panels[1].invert_xaxis()  # smaller is harder, as the others grow harder to the right
+    sizes = column(shapes, "ratio")
+    largest = float(sizes[usable("ratio", sizes)].max(initial=0.05))
+    panels[1].set_xlim(1.05 * largest, -0.05 * largest)  # smaller is harder, as the others grow harder to the right
     handles, names = panels[0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=4, frameon=False)
     return figure

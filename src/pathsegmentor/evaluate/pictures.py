@@ -1,7 +1,8 @@
 """Picture rows as in the paper's figure 8: one true mask per row, what each method found of it, and its Dice.
 
 Which masks are shown is a rule and no choice: of each of the four commonest regions, and of each structure, the pair
-whose mean Dice over all methods is the median of its group (the lower of two), the first in the table's order.
+whose mean Dice over all methods is the median of its group (the lower of two), the first in the table's order. What a row
+above shows already is left out where the group is large enough.
 """
 
 from __future__ import annotations
@@ -40,9 +41,10 @@ def chosen(paired: Paired) -> list[tuple[str, int]]:
     common = sorted(regions, key=lambda name: (-regions[name], name))[:REGIONS]
     groups = [("region", name) for name in common]
     groups += [("structure", name) for name in np.unique(paired.texts["structure"]).tolist()]
-    found = []
+    found: list[tuple[str, int]] = []
     for level, name in groups:
         here = np.flatnonzero(paired.texts[level] == name)
+        here = np.setdiff1d(here, [place for _, place in found]) if len(here) > len(found) else here
         order = here[np.argsort(mean[here], kind="stable")]
         found.append((f"{level}: {name}", int(order[(len(order) - 1) // 2])))
     return found
