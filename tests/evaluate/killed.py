@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pathsegmentor.data.pathseg import PathSeg
+from pathsegmentor.evaluate import run
 from pathsegmentor.evaluate.run import PARTS, all_labels, choose, evaluate
 from pathsegmentor.evaluate.samples import SAMPLES, read_samples
 from pathsegmentor.evaluate.settings import Settings
@@ -78,4 +79,5 @@ def main(folder: Path) -> dict[str, Any]:
 if __name__ == "__main__":
     # A killed process loses nothing that it has written; waiting for the disk is for power cuts.
     os.fsync = lambda number: None  # type: ignore[assignment]
+    run.IMAGES = 6  # several portions of few images
     print(json.dumps(main(Path(sys.argv[1]))))

@@ -17,6 +17,7 @@ import pytest
 from pathsegmentor.data.manifest import MANIFEST, read_rows, write_rows
 from pathsegmentor.data.pathseg import PathSeg
 from pathsegmentor.errors import BadInput
+from pathsegmentor.evaluate import run as run_module
 from pathsegmentor.evaluate.image import Context, rows_of_image
 from pathsegmentor.evaluate.masks import read_mask
 from pathsegmentor.evaluate.report import write_report
@@ -39,6 +40,12 @@ from tests.evaluate.made import (
 )
 
 Rows = list[dict[str, Any]]
+
+
+@pytest.fixture(autouse=True)
+def small_portions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Several portions of few images."""
+    monkeypatch.setattr(run_module, "IMAGES", 4)
 
 
 @pytest.fixture(scope="module")
@@ -194,11 +201,20 @@ def test_a_folder_takes_up_only_its_own_run(data: Path, tmp_path: Path) -> None:
 def test_other_peoples_folders_and_the_data_set_are_left_alone(data: Path, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").write_text("mine")
-    for out, why in ((tmp_path / "mine", "holds other files"), (data / "out", "lies in the data set")):
-        before = hashes(data)
-        with pytest.raises(BadInput, match=why):
-            run(data, out)
-        assert hashes(data) == before and not (data / "out").exists()
+    another = made_set(tmp_path / "another")
+    (another / "parts").mkdir()
+    (another / "parts" / "first-00000.parquet").write_bytes(b"of the set")
+    places = (
+        (tmp_path / "mine", "holds other files"),
+        (another, "holds other files"),
+        (data / "out", "lies in the data"),
+    )
+    for out, why in places:
+        before = hashes(tmp_path), hashes(data)
+        for force in (False, True):
+            with pytest.raises(BadInput, match=why):
+                run(data, out, force=force)
+        assert (hashes(tmp_path), hashes(data)) == before and not (data / "out").exists()
 
 
 @pytest.mark.parametrize(
@@ -206,6 +222,7 @@ def test_other_peoples_folders_and_the_data_set_are_left_alone(data: Path, tmp_p
     [
         (Settings("validation"), "has no split 'validation'; it has test, train"),
         (Settings("test", ("third",)), "has no images of third; it has first, second"),
+        (Settings("val", ("first",), held_out=0.0), "has no split 'val' of first"),
     ],
 )
 def test_a_set_without_the_split_or_source_is_refused(data: Path, settings: Settings, why: str) -> None:
@@ -260,3 +277,11 @@ def test_presence_is_not_inverted(data: Path, tmp_path: Path) -> None:
         presence = summarise(tmp_path / str(area))["presence"]
         assert presence["all"]["auroc"] == presence["looked_for"]["auroc"] == area
         assert presence["looked_for"]["absent"] < presence["all"]["absent"]
+
+
+@pytest.mark.slow
+def test_a_ray_cluster_gives_the_same_rows(data: Path, tmp_path: Path) -> None:
+    pytest.importorskip("ray")
+    run(data, tmp_path / "here")
+    run(data, tmp_path / "there", ray="local")
+    assert timeless(tmp_path / "here") == timeless(tmp_path / "there")

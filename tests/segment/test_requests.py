@@ -101,6 +101,24 @@ def test_what_is_called_present_has_objects(monkeypatch: pytest.MonkeyPatch, pre
     assert ("threshold 1" in found.to_dict().get("note", "")) == (status == "unsure")
 
 
+@pytest.mark.parametrize(
+    ("sure", "share", "status"),
+    [(0.9, 0.5, "unsure"), (0.9, 0.01, "absent"), (0.6, 0.5, "absent"), (0.0, 0.0, "absent")],
+)
+def test_a_large_and_sure_mask_is_never_dropped(
+    monkeypatch: pytest.MonkeyPatch, sure: float, share: float, status: str
+) -> None:
+    """The presence says that there is nothing; the mask is wide or small, sure or not."""
+    mask = np.zeros((100, 100), np.float32)
+    mask[:, : round(100 * share)] = sure
+    monkeypatch.setattr(Segmenter, "probabilities", lambda self, *_: iter([("colon-tissue-gland", mask, 0.001, 0.0)]))
+    encoded = SEGMENTER.encode_image(part(100, 100), mpp=1.0)
+    assert encoded.tissue.reach.all()
+    (found,) = SEGMENTER.segment(encoded, "glands in colon").founds
+    assert (found.status, found.presence) == (status, 0.001)
+    assert found.mask.any() == (status == "unsure") == ("look at it" in found.note)
+
+
 def test_progress_tells_every_tile_of_all_and_may_end_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "HELD_PIXELS", 1)  # a round over the image for each label
     large = np.tile(part(224, 100), (3, 1, 1))

@@ -222,6 +222,49 @@ def test_a_full_disk_keeps_the_last_good_checkpoint(
     assert len(losses(out)) == 8
 
 
+@pytest.mark.parametrize("name", ["metrics.jsonl", "events.out"])
+def test_a_disk_that_is_full_for_the_metrics_is_one_line(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], name: str
+) -> None:
+    """TensorBoard's file is the larger one: a limit between the two stops it alone."""
+    out = tmp_path / "run"
+    unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+
+    def limit() -> None:
+        path = next(path for path in out.rglob("*") if path.name.startswith(name))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 10, unlimited[1]))
+
+    cut_at(monkeypatch, 4, limit)
+    try:
+        with pytest.raises(BadInput) as told:
+            train(config(8), data, out)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
+        signal.signal(signal.SIGXFSZ, before)
+    assert name in str(told.value) and "cannot be written: File too large; " in str(told.value)
+    assert "step-00000003.pt is kept; make room and add --resume" in str(told.value)
+    assert "Traceback" not in capfd.readouterr().err
+    monkeypatch.undo()
+    train(config(8), data, out, resume=True)
+    assert len(losses(out)) == 8
+
+
+def test_tensorboard_reads_the_same_numbers(data: Path, whole: Path, tmp_path: Path) -> None:
+    """Those of a run that was cut off and went on, too: steps that were run twice count once."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    out = tmp_path / "run"
+    shutil.copytree(whole, out)
+    checkpoint.checkpoints(out)[-1].unlink()
+    train(six(), data, out, resume=True)
+    for folder in (whole, out):
+        board = EventAccumulator(str(folder / "tensorboard"))
+        board.Reload()
+        shown = [(event.step, round(event.value, 4)) for event in board.Scalars("total")]
+        assert shown == [(row["step"], round(row["total"], 4)) for row in rows(folder) if "total" in row]
+
+
 def test_two_runs_in_one_folder_are_refused(data: Path, tmp_path: Path) -> None:
     refused = []
 

@@ -12,7 +12,9 @@ from safetensors.torch import load_file
 from pathsegmentor.errors import BadInput, BadModel
 from pathsegmentor.model.folder import load_model, save_model
 from pathsegmentor.model.network import PathSegmentorNet
+from pathsegmentor.model.tokenizer import tokenize
 from pathsegmentor.train.loop import train
+from pathsegmentor.train.run import prepare, words_of
 from pathsegmentor.train.start import start
 from pathsegmentor.train.words import prompt_tokenizer
 from tests.train.tiny import TINY_FOCAL, config
@@ -52,6 +54,17 @@ def test_a_run_from_a_model_reads_prompts_as_the_model_does(model: Path, data: P
     assert torch.allclose(new.net.text_encoder(ids, real)[1], old.net.text_encoder(ids, real)[1], atol=2e-3)
     weights = load_file(tmp_path / "run" / "model" / "model.safetensors")
     assert all(torch.allclose(weights[n].float(), v, atol=1e-3) for n, v in old.net.state_dict().items())
+
+
+def test_a_run_asks_by_its_models_own_prompts(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    label = "breast-nuclei-nuclei"
+    own = replace(config(1), model=replace(TINY_FOCAL, prompts={label: "nuclei of the breast"}))
+    material = prepare(own, data)
+    asked: list[str] = []
+    monkeypatch.setattr("pathsegmentor.train.run.tokenize", lambda _, prompts, *rest: (asked.extend(prompts), real)[1])
+    real = tokenize(material.start.tokenizer, ["x"], own.model.text, torch.device("cpu"))
+    words_of(material, torch.tensor([[material.start.labels.index(label)]]), torch.device("cpu"))
+    assert asked == ["nuclei of the breast"]
 
 
 def test_a_model_without_a_presence_head_gets_a_new_one(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-models_app = typer.Typer(help="Installed models, and conversion of released weights.", no_args_is_help=False)
+models_app = typer.Typer(help="Models on this machine; get, give and convert them.", no_args_is_help=False)
 app.add_typer(models_app, name="models")
 data_app = typer.Typer(
     help="The PathSeg data set: build it from its sources, look at it, check it.", no_args_is_help=True
@@ -33,7 +33,7 @@ def path(text: str | Path) -> Path:
     return Path(text)
 
 
-ModelName = Annotated[str, typer.Option("--model", help="Bundled model, model folder, or Hub id.")]
+ModelName = Annotated[str, typer.Option("--model", help="Model's name, model folder, or Hub id.")]
 Device = Annotated[str, typer.Option(help="cpu, cuda, mps, ...")]
 Workers = Annotated[int, typer.Option(help="Processes.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
@@ -93,11 +93,37 @@ def prompts(
 
 @models_app.callback(invoke_without_command=True)
 def models(context: typer.Context, as_json: AsJson = False) -> None:
-    """List the installed models."""
+    """List the models on this machine."""
     if context.invoked_subcommand is None:
         from pathsegmentor.cli.models import show
 
         show(as_json)
+
+
+@models_app.command("pull")
+def pull(
+    source: Annotated[
+        str, typer.Argument(metavar="NAME", help="biomedparse-v1, a Hub id OWNER/NAME, or a model folder.")
+    ],
+    out: Annotated[Path | None, typer.Option(parser=path, help="Model folder to write [a model of that name].")] = None,
+) -> None:
+    """Get a model, checked and ready under its name."""
+    from pathsegmentor.cli.models import pull_model
+
+    pull_model(source, out)
+
+
+@models_app.command("push")
+def push(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Model's name or folder.")],
+    hub: Annotated[str | None, typer.Option(metavar="OWNER/NAME", help="Hub repository; made if missing.")] = None,
+    out: Annotated[Path | None, typer.Option(parser=path, help="Or a model folder to write.")] = None,
+    public: Annotated[bool, typer.Option("--public", help="A repository made now is for all to see.")] = False,
+) -> None:
+    """Give a model away: to the Hub, or as a folder."""
+    from pathsegmentor.cli.models import push_model
+
+    push_model(model, hub, out, public)
 
 
 @models_app.command("import")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -58,19 +60,31 @@ def run(
     entries, labels = choose(pathseg, settings), all_labels(pathseg.entries)
     with bar() as shown:
         task = shown.add_task("images", total=len(entries))
-        evaluate(
-            maker,
-            data,
-            out,
-            settings,
-            entries,
-            labels,
-            workers,
-            ray,
-            force,
-            lambda done, total: shown.update(task, completed=done, total=total),
-        )
+        speed = _Speed(lambda done: shown.update(task, completed=done))
+        evaluate(maker, data, out, settings, entries, labels, workers, ray, force, speed)
+    if not as_json:
+        speed.tell()
     report(out, as_json)
+
+
+class _Speed:
+    """Follows the progress of a run, and says how quick it was."""
+
+    def __init__(self, show: Callable[[int], None]) -> None:
+        self._show = show
+        self._seen: list[tuple[float, int]] = []
+
+    def __call__(self, done: int, total: int) -> None:
+        self._seen.append((time.perf_counter(), done))
+        self._show(done)
+
+    def tell(self) -> None:
+        """Images per second, apart from those that were done before."""
+        (began, before), (ended, done) = self._seen[0], self._seen[-1]
+        if done > before:
+            seconds = ended - began
+            with speaking():
+                print(f"{done - before} images in {seconds:.0f} s, {(done - before) / max(seconds, 1e-9):.2f} a second")
 
 
 def report(folder: Path, as_json: bool) -> None:

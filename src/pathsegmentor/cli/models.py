@@ -1,4 +1,4 @@
-"""``pathsegmentor models``: what is installed; released weights in and out."""
+"""``pathsegmentor models``: what is installed; models and released weights in and out."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ import yaml
 
 from pathsegmentor.cli.places import keep_apart
 from pathsegmentor.cli.tell import tell_json, tell_table
-from pathsegmentor.errors import BadModel
-from pathsegmentor.model.find import bundled
+from pathsegmentor.errors import BadInput, BadModel
+from pathsegmentor.model.find import bundled, find_folder
 from pathsegmentor.model.folder import CARD, WEIGHTS, check_sums, read_vocabulary
+from pathsegmentor.model.store import check_free, pulled
 
 
 def show(as_json: bool) -> None:
-    """Name, licence, size, labels and metrics of every bundled model, its hashes checked."""
-    rows = [describe(name, folder) for name, folder in bundled().items()]
+    """Name, licence, size, labels and metrics of every bundled or pulled model, its hashes checked."""
+    rows = [describe(name, folder) for name, folder in (bundled() | pulled()).items()]
     if as_json:
         tell_json(rows)
         return
@@ -43,6 +44,7 @@ def describe(name: str, folder: Path) -> dict[str, Any]:
     front = front_matter((folder / CARD).read_text(encoding="utf-8")) if CARD in hashes else {}
     return {
         "name": name,
+        "folder": str(folder),
         "licence": str(front.get("license", "not stated")),
         "bytes": sum(path.stat().st_size for path in folder.iterdir()),
         "labels": len(read_vocabulary(folder)),
@@ -76,3 +78,26 @@ def export_released(folder: Path, out: Path) -> None:
     keep_apart(out, folder)
     export_checkpoint(folder, out)
     print(f"wrote {out}")
+
+
+def pull_model(source: str, out: Path | None) -> None:
+    """Get a model and say how to use it."""
+    from pathsegmentor.model.pull import pull
+
+    done = pull(source, out)
+    print(f"wrote {done.folder}/; use it with --model {done.name}")
+
+
+def push_model(model: str, hub: str | None, out: Path | None, public: bool) -> None:
+    """Give a model away, to the Hub or to a folder."""
+    from pathsegmentor.model.pull import copy_model, push
+
+    if (hub is None) == (out is None):
+        raise BadInput("say where to: --hub OWNER/NAME, or --out FOLDER, one of them")
+    _, folder = find_folder(model)
+    if out is not None:
+        check_free(out)
+        copy_model(folder, out)
+        print(f"wrote {out}/; use it with --model {out}")
+    elif hub is not None:
+        print(f"wrote {push(folder, hub, public)}; use it with --model {hub}")

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from pathsegmentor.cli.tell import tell_json, tell_table
-from pathsegmentor.vocabulary import Candidate, Part, Query, Vocabulary
+from pathsegmentor.vocabulary import Candidate, Label, Part, Query, Vocabulary
 
 
 def run(phrases: list[str] | None, model: str | None, as_json: bool) -> None:
     """List the labels or look each phrase up, in the paper's vocabulary or a model's."""
-    vocabulary = Vocabulary.paper() if model is None else _of_model(model)
+    vocabulary, prompt_of = _of_paper() if model is None else _of_model(model)
     if not phrases:
-        _tell_labels(vocabulary, as_json)
+        _tell_labels([(label.id, prompt_of(label)) for label in vocabulary], as_json)
         return
     queries = [vocabulary.look_up(words) for words in phrases]
     if as_json:
@@ -23,16 +24,20 @@ def run(phrases: list[str] | None, model: str | None, as_json: bool) -> None:
         _tell_query(query)
 
 
-def _of_model(name: str) -> Vocabulary:
+def _of_paper() -> tuple[Vocabulary, Callable[[Label], str]]:
+    return Vocabulary.paper(), lambda label: label.prompt
+
+
+def _of_model(name: str) -> tuple[Vocabulary, Callable[[Label], str]]:
+    """The labels a model knows, and by which words it is asked for each."""
     from pathsegmentor.model.find import find_folder
-    from pathsegmentor.model.folder import read_vocabulary
+    from pathsegmentor.model.folder import read_config, read_vocabulary
 
     _, folder = find_folder(name)
-    return read_vocabulary(folder)
+    return read_vocabulary(folder), read_config(folder).prompt_of
 
 
-def _tell_labels(vocabulary: Vocabulary, as_json: bool) -> None:
-    rows = [(label.id, label.prompt) for label in vocabulary]
+def _tell_labels(rows: list[tuple[str, str]], as_json: bool) -> None:
     if as_json:
         tell_json([{"label": label, "prompt": prompt} for label, prompt in rows])
     else:

@@ -54,4 +54,6 @@ def _tell_forecast(settings: TrainConfig, data: Path, devices: int) -> None:
     print(f"step      {found.step_seconds:.2f} s to learn, {found.read_seconds:.2f} s to read")
     print(f"run       {found.steps} steps, {found.hours:.1f} hours")
     if found.memory > found.room:
-        raise BadInput("that does not fit; raise schedule.accumulate or --devices, or lower sampling.images")
+        raise BadInput(
+            "that does not fit; set recompute, raise schedule.accumulate or --devices, or lower sampling.images"
+        )

@@ -9,10 +9,11 @@ from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from PIL import Image
 
 from pathsegmentor.atomic import whole_file
 from pathsegmentor.data.manifest import Row, read_rows
-from pathsegmentor.errors import PathSegError
+from pathsegmentor.errors import BadInput, PathSegError
 from pathsegmentor.vocabulary import Label
 
 if TYPE_CHECKING:
@@ -22,24 +23,42 @@ Box = tuple[float, float, float, float]
 Path3 = tuple[str, str, str]
 MOST_TYPES = 24
 OTHER = "other"
+MAKER = "pathsegmentor data stats"
 SMALLEST_FONT = 7
 
 
 def draw_figures(folder: Path, out: Path) -> list[Path]:
-    """``sources.png``, ``shares.png`` and ``labels.png`` for the manifest in ``folder``, written to ``out``."""
+    """``sources.png``, ``shares.png`` and ``labels.png`` for the manifest in ``folder``, written to ``out``.
+
+    Raises ``BadInput``, and writes nothing, if a file of such a name there is not an earlier figure.
+    """
     plt = pyplot()
     rows = read_rows(folder)
+    figures = {out / "sources.png": (treemap, (9, 5)), out / "shares.png": (shares, (9, 5))}
+    figures[out / "labels.png"] = (flows, (9, 10))
+    for path in figures:
+        _check_ours(path)
     out.mkdir(parents=True, exist_ok=True)
-    made = []
-    for name, draw, size in (("sources", treemap, (9, 5)), ("shares", shares, (9, 5)), ("labels", flows, (9, 10))):
+    for path, (draw, size) in figures.items():
         figure, axes = plt.subplots(figsize=size, layout="constrained")
         draw(axes, rows)
-        path = out / f"{name}.png"
         with whole_file(path) as beside:
-            figure.savefig(beside, dpi=120)
+            figure.savefig(beside, dpi=120, metadata={"Software": MAKER})
         plt.close(figure)
-        made.append(path)
-    return made
+    return list(figures)
+
+
+def _check_ours(path: Path) -> None:
+    """Raise ``BadInput`` if there is a file that no earlier call wrote: figures say who made them."""
+    if not path.exists():
+        return
+    try:
+        with Image.open(path) as picture:
+            maker = picture.info.get("Software")
+    except (OSError, ValueError):
+        maker = None
+    if maker != MAKER:
+        raise BadInput(f"{path} is there already, and is not from 'data stats'; choose another --out")
 
 
 def pyplot() -> Any:

@@ -51,29 +51,28 @@ def rows_of_image(entry: Entry, predictor: Predictor, context: Context) -> list[
     """
     settings = context.settings
     asked = questions(entry, context.labels, predictor, settings)
-    rows = {question.label: unanswered(entry, question, settings) for question in asked}
-    open_ones = [question for question in asked if not question.why_not]
+    rows = [unanswered(entry, question, settings) for question in asked]
+    open_ones = [number for number, question in enumerate(asked) if not question.why_not]
     if not open_ones:
-        return list(rows.values())
+        return rows
     try:
         picture = read_image(context.shards, entry.first)
         known = read_known(context.shards, entry.first)
     except Exception as error:
-        return [_failed(row, error) if not row.reason else row for row in rows.values()]
+        return [row if row.reason else _failed(row, error) for row in rows]
     if settings.unknown == "background":
         known = np.ones_like(known)
-    truths: dict[str, Truth | None] = {}
-    for question in open_ones:
+    truths: dict[int, Truth | None] = {}
+    for number in open_ones:
+        row = asked[number].row
         try:
-            truths[question.label] = read_truth(context.shards, question.row) if question.row else None
+            truths[number] = read_truth(context.shards, row) if row else None
         except Exception as error:
-            rows[question.label] = _failed(rows[question.label], error)
-    still = [question for question in open_ones if question.label in truths]
-    answers = _ask(predictor, picture, [_asked(q, truths[q.label], predictor.wants_boxes) for q in still])
-    for question, answer in zip(still, answers, strict=True):
-        truth = truths[question.label]
-        rows[question.label] = _scored(rows[question.label], answer, truth, known, picture, context)
-    return list(rows.values())
+            rows[number] = _failed(rows[number], error)
+    answers = _ask(predictor, picture, [_asked(asked[n], truth, predictor.wants_boxes) for n, truth in truths.items()])
+    for (number, truth), answer in zip(truths.items(), answers, strict=True):
+        rows[number] = _scored(rows[number], answer, truth, known, picture, context)
+    return rows
 
 
 def _asked(question: Question, truth: Truth | None, wants: WantsBoxes) -> Asked:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 
 from pathsegmentor.atomic import sha256_of, written
@@ -22,13 +22,13 @@ from pathsegmentor.errors import BadInput
 from pathsegmentor.evaluate.find import Maker
 from pathsegmentor.evaluate.image import Context, rows_of_image
 from pathsegmentor.evaluate.predictor import Predictor
-from pathsegmentor.evaluate.record import RUN, Record, kept_record, read_record, state_counts
+from pathsegmentor.evaluate.record import Record, kept_record, read_record, state_counts
 from pathsegmentor.evaluate.samples import SAMPLES, join_samples, read_samples, write_samples
 from pathsegmentor.evaluate.settings import Settings
 
 PARTS = "parts"
 # Images of a portion: so few that little is lost with a killed process, so many that files stay few.
-IMAGES = 8
+IMAGES = 16
 
 # Called with the number of images done and of all.
 Progress = Callable[[int, int], None]
@@ -47,8 +47,9 @@ class Job:
 
 @dataclass(frozen=True)
 class Portion:
-    """Some images, in order, and the file that keeps their rows."""
+    """Some images of a job, in order, and the file that keeps their rows."""
 
+    job: Job
     path: Path
     entries: tuple[Entry, ...]
 
@@ -76,18 +77,26 @@ def evaluate(
     # Before the folder is made: a model that cannot be loaded leaves nothing.
     predictor = _predictor(maker)
     with written(out):
-        (out / PARTS).mkdir(parents=True, exist_ok=True)
+        out.mkdir(parents=True, exist_ok=True)
     with locked(out, "evaluation"):
         manifest = sha256_of(data / MANIFEST)
         record = Record.of(predictor, maker, manifest, settings, labels, len(entries))
         if force:
-            _forget(out)
+            _forget(out, record)
         record = kept_record(out, record)
-        portions = list(_portions(out / PARTS, entries))
+        (out / PARTS).mkdir(exist_ok=True)
+        portions = list(_portions(Job(data, out, maker, settings, labels), entries))
         done = [portion for portion in portions if _finished(portion)]
         there = {portion.path for portion in done}
-        job = Job(data, out, maker, settings, labels)
-        _work(job, [p for p in portions if p.path not in there], _images(done), len(entries), processes, ray, progress)
+        open_ones = [portion for portion in portions if portion.path not in there]
+        if processes > 1 or ray:
+            _predictor.cache_clear()  # each process loads its own
+        try:
+            _work(open_ones, _images(done), len(entries), processes, ray, progress)
+        finally:
+            # Another run may find other files.
+            _shards(data).close()
+            _predictor.cache_clear()
         for stray in set((out / PARTS).glob("*.parquet")) - {portion.path for portion in portions}:
             stray.unlink()
         join_samples([portion.path for portion in portions], out / SAMPLES)
@@ -110,12 +119,10 @@ def choose(data: PathSeg, settings: Settings) -> list[Entry]:
             f"{data.folder} has no images of {unknown[0]}; it has {', '.join(sorted({row.source for row in there}))}"
         )
     if settings.split == "val":
-        return data.select("val", settings.sources, settings.held_out, settings.seed)
-    chosen = [
-        entry
-        for entry in data.entries
-        if entry.first.split == settings.split and (not settings.sources or entry.first.source in settings.sources)
-    ]
+        chosen = data.select("val", settings.sources, settings.held_out, settings.seed)
+    else:
+        of_split = [entry for entry in data.entries if entry.first.split == settings.split]
+        chosen = [entry for entry in of_split if not settings.sources or entry.first.source in settings.sources]
     if not chosen:
         splits = ", ".join(sorted({row.split for row in there})) or "none"
         of = f" of {', '.join(settings.sources)}" if settings.sources else ""
@@ -123,24 +130,18 @@ def choose(data: PathSeg, settings: Settings) -> list[Entry]:
     return chosen
 
 
-def _work(
-    job: Job, open_ones: Sequence[Portion], before: int, total: int, processes: int, ray: str, progress: Progress
-) -> None:
+def _work(portions: Sequence[Portion], before: int, total: int, processes: int, ray: str, progress: Progress) -> None:
     progress(before, total)
-    for images in workers.run(partial(_do, job), open_ones, processes, ray):
+    for images in workers.run(_do, portions, processes, ray):
         before += images
         progress(before, total)
 
 
-def _do(job: Job, portion: Portion) -> int:
+def _do(portion: Portion) -> int:
     """Work on a portion and keep its rows; returns the number of images."""
-    shards = Shards(job.data)
-    context = Context(shards, job.labels, job.out, job.settings)
-    try:
-        predictor = _predictor(job.maker)
-        rows = [row for entry in portion.entries for row in rows_of_image(entry, predictor, context)]
-    finally:
-        shards.close()
+    job = portion.job
+    predictor, context = _predictor(job.maker), Context(_shards(job.data), job.labels, job.out, job.settings)
+    rows = [row for entry in portion.entries for row in rows_of_image(entry, predictor, context)]
     write_samples(portion.path, rows)
     return len(portion.entries)
 
@@ -151,9 +152,15 @@ def _predictor(maker: Maker) -> Predictor:
     return maker()
 
 
-def _portions(folder: Path, entries: Sequence[Entry]) -> Iterator[Portion]:
+@lru_cache(maxsize=1)
+def _shards(data: Path) -> Shards:
+    """The set's shards, whose lists of members are read once per process."""
+    return Shards(data)
+
+
+def _portions(job: Job, entries: Sequence[Entry]) -> Iterator[Portion]:
     for number, first in enumerate(range(0, len(entries), IMAGES)):
-        yield Portion(folder / f"{number:06d}.parquet", tuple(entries[first : first + IMAGES]))
+        yield Portion(job, job.out / PARTS / f"{number:06d}.parquet", tuple(entries[first : first + IMAGES]))
 
 
 def _images(portions: Sequence[Portion]) -> int:
@@ -170,10 +177,11 @@ def _finished(portion: Portion) -> bool:
         return False
 
 
-def _forget(out: Path) -> None:
-    """Remove a run, its record last: what is left of a run that was not wholly removed is still that run."""
-    for path in (*(out / PARTS).glob("*.parquet"), out / SAMPLES, out / RUN):
+def _forget(out: Path, record: Record) -> None:
+    """Put a new run in the place of an old one; what is left of one that was not wholly removed is still that run."""
+    for path in (*(out / PARTS).glob("*.parquet"), out / SAMPLES):
         path.unlink(missing_ok=True)
+    record.write(out)
 
 
 def _check_place(out: Path, data: Path) -> None:
@@ -181,5 +189,7 @@ def _check_place(out: Path, data: Path) -> None:
         raise BadInput(f"{out} is a file; --out is a folder")
     if out.resolve().is_relative_to(data.resolve()):
         raise BadInput(f"--out {out} lies in the data set that is read; choose another")
-    if out.is_dir() and any(out.iterdir()) and read_record(out, missing=True) is None and not (out / PARTS).is_dir():
+    # Hidden files are locks, and what a killed run has left.
+    others = out.is_dir() and any(not path.name.startswith(".") for path in out.iterdir())
+    if others and read_record(out, missing=True) is None:
         raise BadInput(f"--out {out} holds other files and no run; choose a new or empty folder")

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from pathsegmentor.errors import BadInput, BadModel
 from pathsegmentor.imaging.picture import COARSEST, FINEST
@@ -21,6 +21,7 @@ T = TypeVar("T")
 
 # Values of one feature map of a tile; beyond, a config asks for gigabytes at every step.
 MOST_MAP_VALUES = 2**28
+MOST_PROMPT = 200
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,8 @@ class ModelConfig:
     """A whole model; the defaults are the paper's size (``base``).
 
     ``mpp``: um per pixel at which an image is shown to the network, per label id, with ``default_mpp``
-    for labels not listed. ``tile`` and ``overlap`` are pixels at that scale. ``mean`` and ``std`` are
+    for labels not listed. ``prompts``: what the network was taught to read for a label, per label id, where that
+    is not the paper's template. ``tile`` and ``overlap`` are pixels at that scale. ``mean`` and ``std`` are
     on the 0..255 scale. ``positions`` says what attention knows of places: ``grid`` as in the paper, fractions
     of the tile, or ``none``, so that tissue gets the same answer wherever in a tile it lies. ``threshold`` cuts
     the probability of a mask, ``absent_below`` and ``present_above`` the presence.
@@ -143,6 +145,7 @@ class ModelConfig:
     positions: Literal["grid", "none"] = "grid"
     default_mpp: Mpp = 0.25
     mpp: dict[str, Mpp] = field(default_factory=dict)
+    prompts: dict[str, str] = field(default_factory=dict)
     tile: Annotated[int, Within(32, 4096)] = 1024
     overlap: Annotated[int, Within(0, 2048)] = 128
     threshold: Share = 0.5
@@ -157,9 +160,13 @@ class ModelConfig:
             raise BadModel(f"overlap {self.overlap} is more than half of tile {self.tile}")
         if self.absent_below > self.present_above:
             raise BadModel(f"absent_below {self.absent_below} is more than present_above {self.present_above}")
-        for label in self.mpp:
-            if not _is_label(label):
-                raise BadModel(f"mpp: {shown(label)} is no label id; expected region-structure-object type")
+        for setting, labels in (("mpp", self.mpp), ("prompts", self.prompts)):
+            for label in labels:
+                if not _is_label(label):
+                    raise BadModel(f"{setting}: {shown(label)} is no label id; expected region-structure-object type")
+        for text in self.prompts.values():
+            if not (text.strip() and text.isprintable() and len(text) <= MOST_PROMPT):
+                raise BadModel(f"prompts: {shown(text)} is no text of 1 to {MOST_PROMPT} printed characters")
         self._check_maps()
 
     def _check_maps(self) -> None:
@@ -189,6 +196,10 @@ class ModelConfig:
     def mpp_of(self, label_id: str) -> float:
         """Um per pixel at which this label is looked for."""
         return self.mpp.get(label_id, self.default_mpp)
+
+    def prompt_of(self, label: Label) -> str:
+        """The words by which the network is asked for a label."""
+        return self.prompts.get(label.id, label.prompt)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -235,7 +246,7 @@ def _value(hint: Any, value: Any, where: str) -> Any:
         return _within(inner[1], _value(inner[0], value, where), where)
     if is_dataclass(hint):
         return read_dataclass(hint, value, where)  # type: ignore[arg-type]
-    if origin is UnionType and NoneType in inner:
+    if origin in (UnionType, Union) and NoneType in inner:
         return None if value is None else _value(next(h for h in inner if h is not NoneType), value, where)
     if origin is Literal:
         if value not in inner:

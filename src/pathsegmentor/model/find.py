@@ -1,8 +1,7 @@
-"""Which model a name means: a bundled one, a folder, or a Hub repository."""
+"""Which model a name means: a bundled one, a folder, one that was pulled, or a Hub repository."""
 
 from __future__ import annotations
 
-import re
 from importlib.resources import files
 from pathlib import Path
 
@@ -11,8 +10,8 @@ import torch
 from pathsegmentor.errors import BadInput, BadModel
 from pathsegmentor.model.folder import CONFIG, WEIGHTS, Model, load_model
 from pathsegmentor.model.foreign import shown
-
-_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+from pathsegmentor.model.hub import HUB_ID
+from pathsegmentor.model.store import pulled
 
 
 def bundled() -> dict[str, Path]:
@@ -24,30 +23,47 @@ def bundled() -> dict[str, Path]:
 
 
 def find_model(name: str, device: str = "cpu") -> Model:
-    """Load a bundled model by name, a model folder by path, or a Hub repository by ``owner/name``."""
+    """Load a bundled or pulled model by name, a model folder by path, or a Hub repository by ``owner/name``."""
     check_device(device)
     shown, folder = find_folder(name)
     return load_model(folder, shown, device)
 
 
 def find_folder(name: str) -> tuple[str, Path]:
-    """The model's own name and its folder; raises ``BadModel`` if the name means none."""
+    """The model's own name and its folder; raises ``BadModel`` if the name means none.
+
+    A Hub repository that was not pulled yet is pulled now; ``HF_HUB_OFFLINE=1`` forbids it.
+    """
+    # Pulling asks which names are taken, and so imports this module.
+    from pathsegmentor.model.catalog import CHECKPOINTS
+    from pathsegmentor.model.pull import pull
+
     inside = bundled()
     if name in inside:
         return name, inside[name]
     folder = Path(name)
     try:
         if not name.strip():
-            raise BadModel(f"no model is named; bundled: {', '.join(inside) or 'none'}; or give a model folder")
+            raise BadModel(f"no model is named; {_known()}")
         if folder.is_dir():
             return folder.resolve().name, folder
         if folder.is_file():
             raise BadModel(f"{name} is a file; a model is a folder with {CONFIG}, {WEIGHTS} and more")
-        if _HUB_ID.fullmatch(name) and not folder.exists():
-            return name, _from_hub(name)
+        if name in (there := pulled()):
+            return name, there[name]
+        if name in CHECKPOINTS:
+            raise BadModel(f"{name} is not on this machine yet; 'pathsegmentor models pull {name}' fetches it")
+        if HUB_ID.fullmatch(name) and not folder.exists():
+            return name, pull(name).folder
     except (OSError, ValueError) as error:  # a name that no file can have
         raise BadModel(f"unknown model {shown(name)}: {getattr(error, 'strerror', None) or error}") from error
-    raise BadModel(f"unknown model {shown(name)}; bundled: {', '.join(inside) or 'none'}; or give a model folder")
+    raise BadModel(f"unknown model {shown(name)}; {_known()}")
+
+
+def _known() -> str:
+    there = pulled()
+    more = f"; pulled: {', '.join(there)}" if there else ""
+    return f"bundled: {', '.join(bundled()) or 'none'}{more}; or give a model folder"
 
 
 def check_device(device: str) -> None:
@@ -57,19 +73,3 @@ def check_device(device: str) -> None:
         torch.zeros(1, device=device).item()
     except Exception as error:  # each kind of device fails in its own class
         raise BadInput(f"device '{device}' is not available here; use --device cpu") from error
-
-
-def _from_hub(name: str) -> Path:
-    """Folder of a Hub repository, downloaded once; ``HF_HUB_OFFLINE=1`` forbids the download."""
-    from huggingface_hub import snapshot_download
-
-    try:
-        return Path(snapshot_download(name, allow_patterns=["*.json", "*.safetensors", "*.md", "SHA256SUMS"]))
-    except Exception as error:  # network, permission, unknown repository: many classes, one meaning
-        raise BadModel(
-            f"'{name}' is no bundled model or folder, and the Hub did not give it: {_line(error)}"
-        ) from error
-
-
-def _line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

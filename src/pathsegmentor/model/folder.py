@@ -90,6 +90,16 @@ def read_sums(folder: Path) -> dict[str, str]:
     """What ``SHA256SUMS`` says, by file name; every part of a model is in it and there."""
     if not folder.is_dir():
         raise BadModel(f"{folder} is not a model folder")
+    known = sums_of(folder)
+    for name in (*REQUIRED, *known):
+        with foreign(f"{folder / name} cannot be read"):
+            if name not in known or not (folder / name).is_file():
+                raise BadModel(f"{folder}: {name} is missing; get the model again")
+    return known
+
+
+def sums_of(folder: Path) -> dict[str, str]:
+    """What ``SHA256SUMS`` says, by file name, whether the files are there or not; names are never paths."""
     path = folder / SUMS
     if not path.is_file():
         raise BadModel(f"{folder} has no {SUMS}; a model folder lists the hashes of its files there")
@@ -103,10 +113,6 @@ def read_sums(folder: Path) -> dict[str, str]:
             raise BadModel(f"{path}: {shown(line)} is no line of the form 'HASH  FILE'")
         if known.setdefault(found[2], found[1]) != found[1]:
             raise BadModel(f"{path} has two hashes of {found[2]}")
-    for name in (*REQUIRED, *known):
-        with foreign(f"{folder / name} cannot be read"):
-            if name not in known or not (folder / name).is_file():
-                raise BadModel(f"{folder}: {name} is missing; get the model again")
     return known
 
 
@@ -119,11 +125,20 @@ def check_file(folder: Path, name: str, sums: dict[str, str]) -> None:
             raise BadModel(f"{path} is damaged: its SHA-256 is not the one in {SUMS}; get the model again")
 
 
-def load_model(folder: Path, name: str | None = None, device: str = "cpu") -> Model:
-    """Read a model folder, checking every hash and every size; raises ``BadModel`` in words.
+@dataclass(frozen=True)
+class Checked:
+    """All of a model folder but the values of its weights, every hash and size found right."""
 
-    What is small is checked first: weights are hashed if they are no larger than the config's network, which is built
-    only once their header fits it.
+    config: ModelConfig
+    vocabulary: Vocabulary
+    tokenizer: Tokenizer
+    sums: dict[str, str]
+
+
+def check_model(folder: Path) -> Checked:
+    """Check every hash and every size of a model folder; raises ``BadModel`` in words.
+
+    What is small is checked first: weights are hashed if they are no larger than the config's network.
     """
     sums = read_sums(folder)
     for part in (CONFIG, VOCABULARY, TOKENIZER):
@@ -138,12 +153,29 @@ def load_model(folder: Path, name: str | None = None, device: str = "cpu") -> Mo
         if part not in (CONFIG, VOCABULARY, TOKENIZER):
             check_file(folder, part, sums)
     check_fit(own, header(weights), f"{weights} does not fit {CONFIG}")
-    net = PathSegmentorNet(config)
-    load_weights(net, read_weights(weights))
+    return Checked(config, vocabulary, tokenizer, sums)
+
+
+def load_model(folder: Path, name: str | None = None, device: str = "cpu") -> Model:
+    """Read a model folder, all of it checked; raises ``BadModel`` in words.
+
+    The network is built only once the header of the weights fits it.
+    """
+    checked = check_model(folder)
+    net = PathSegmentorNet(checked.config)
+    load_weights(net, read_weights(folder / WEIGHTS))
     # Channels last: the fastest layout that needs no further package (benchmarks/nano_speed.py).
     net.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     net.eval().requires_grad_(False)
-    return Model(name or folder.name, folder, config, net, tokenizer, vocabulary, sums[WEIGHTS])
+    return Model(
+        name or folder.name,
+        folder,
+        checked.config,
+        net,
+        checked.tokenizer,
+        checked.vocabulary,
+        checked.sums[WEIGHTS],
+    )
 
 
 def read_config(folder: Path) -> ModelConfig:
@@ -182,7 +214,7 @@ def read_vocabulary(folder: Path) -> Vocabulary:
 def check_words(tokenizer: Tokenizer, vocabulary: Vocabulary, config: ModelConfig, path: Path) -> None:
     """Raise ``BadModel`` unless the tokenizer reads the prompts of all labels as tokens that the text tower has."""
     try:
-        tokenize(tokenizer, [label.prompt for label in vocabulary], config.text, torch.device("cpu"))
+        tokenize(tokenizer, [config.prompt_of(label) for label in vocabulary], config.text, torch.device("cpu"))
     except BadModel as error:
         raise BadModel(f"{path}: {error}") from error
 

@@ -29,6 +29,7 @@ from pathsegmentor.model.folder import (
     write_sums,
 )
 from pathsegmentor.model.foreign import foreign, shown
+from pathsegmentor.model.store import check_free
 from pathsegmentor.model.tokenizer import read_tokenizer
 from pathsegmentor.model.weights import check_finite, check_fit, expected, header, kept, write_tensors
 from pathsegmentor.vocabulary import Vocabulary
@@ -117,14 +118,22 @@ def _plain(state: Any, path: Path) -> dict[str, Tensor]:
     return state
 
 
-def import_checkpoint(checkpoint: Path, out: Path, tokenizer: Path, config: ModelConfig | None = None) -> None:
+def import_checkpoint(
+    checkpoint: Path,
+    out: Path,
+    tokenizer: Path,
+    config: ModelConfig | None = None,
+    labels: Sequence[str] = (),
+    card: str = CARD,
+) -> None:
     """Write a model folder; parts that words do not need are kept in ``unused.safetensors``.
 
-    Everything is checked before anything is written, and the folder is whole when it appears. Raises ``BadModel`` for
-    what cannot be used, ``BadInput`` if there is something at ``out`` already.
+    ``labels`` are the ids of its vocabulary, the paper's where none are given. Everything is checked before anything
+    is written, and the folder is whole when it appears. Raises ``BadModel`` for what cannot be used, ``BadInput`` if
+    there is something at ``out`` already.
     """
-    config, vocabulary = config or ModelConfig(), Vocabulary.paper()
-    _check_free(out)
+    config, vocabulary = config or ModelConfig(), Vocabulary.from_ids(labels) if labels else Vocabulary.paper()
+    check_free(out)
     ours, unused = _split(read_checkpoint(checkpoint), checkpoint)
     check_fit(expected(config), kept(ours), f"{checkpoint} is not a BiomedParse-v1 checkpoint")
     check_finite(ours, checkpoint)
@@ -133,7 +142,7 @@ def import_checkpoint(checkpoint: Path, out: Path, tokenizer: Path, config: Mode
     out.parent.mkdir(parents=True, exist_ok=True)
     beside = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}-"))
     try:
-        save_model(beside / "model", config, ours, words, [label.id for label in vocabulary], CARD)
+        save_model(beside / "model", config, ours, words, [label.id for label in vocabulary], card)
         write_tensors(unused, beside / "model" / UNUSED)
         write_sums(beside / "model")
         (beside / "model").replace(out)
@@ -146,13 +155,6 @@ def _split(state: Mapping[str, Tensor], path: Path) -> tuple[dict[str, Tensor], 
         return split_released(state)
     except BadModel as error:
         raise BadModel(f"{path}: {error}") from error
-
-
-def _check_free(out: Path) -> None:
-    if out.is_dir() and not any(out.iterdir()):
-        return
-    if out.exists() or out.is_symlink():
-        raise BadInput(f"{out} is there already; give a folder that is new or empty")
 
 
 def export_checkpoint(folder: Path, out: Path) -> None:

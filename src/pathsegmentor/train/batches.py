@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from pathsegmentor.data.pathseg import Entry, PathSeg
 from pathsegmentor.data.sample import Sample
 from pathsegmentor.errors import BadInput
 from pathsegmentor.imaging.resample import resize_labels, resize_pixels, scaled_size
+from pathsegmentor.model.config import Share, Within
 from pathsegmentor.train.augment import crop_map, inside, jitter_colour, jitter_stain, other_scanner, warp
 from pathsegmentor.train.background import background, glass_beside, out_of_focus
 from pathsegmentor.train.criterion import Targets
@@ -45,22 +46,22 @@ class SamplingConfig:
     scales each image to the crop before the random rescale, as the paper does.
     """
 
-    crop: tuple[int, ...] = (256,)
-    images: int = 8
-    prompts: int = 4
-    absent: float = 0.25
-    foreign: float = 0.25
-    scale: tuple[float, ...] = (0.9, 1.1)
-    stain: float = 0.2
-    colour: float = 0.1
-    scanner: float = 0.0
-    aim: float = 0.5
-    turn: float = 0.75
-    flip: float = 0.5
-    glass: float = 0.0
-    background: float = 0.0
+    crop: tuple[Annotated[int, Within(32, 8192)], ...] = (256,)
+    images: Annotated[int, Within(1, 65_536)] = 8
+    prompts: Annotated[int, Within(1, 1000)] = 4
+    absent: Share = 0.25
+    foreign: Share = 0.25
+    scale: tuple[Annotated[float, Within(0.01, 10)], ...] = (0.9, 1.1)
+    stain: Share = 0.2
+    colour: Share = 0.1
+    scanner: Share = 0.0
+    aim: Share = 0.5
+    turn: Share = 0.75
+    flip: Share = 0.5
+    glass: Share = 0.0
+    background: Share = 0.0
     order: Literal["weighted", "epoch"] = "weighted"
-    balance: float = 0.0
+    balance: Share = 0.0
     fit: bool = False
 
 

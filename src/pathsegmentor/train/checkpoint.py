@@ -17,7 +17,7 @@ from pathsegmentor.train.run import Run
 
 FOLDER, BEST = "checkpoints", "best.pt"
 # Changing these changes neither what a run sees nor what it learns from it.
-FREE = ("name", "saving", "readers", "schedule.accumulate")
+FREE = ("name", "saving", "readers", "recompute", "schedule.accumulate")
 
 
 def checkpoints(out: Path) -> list[Path]:
@@ -60,7 +60,8 @@ def cannot_write(out: Path, path: Path, error: Exception) -> BadInput:
     """What to tell when something cannot be written, and from where the run can go on."""
     older = checkpoints(out)
     kept = f"{older[-1]} is kept; make room and add --resume" if older else "there is no checkpoint yet"
-    told = str(error) if isinstance(error, BadInput) else f"{path} cannot be written: {' '.join(str(error).split())}"
+    why = getattr(error, "strerror", None) or " ".join(str(error).split())
+    told = str(error) if isinstance(error, BadInput) else f"{path} cannot be written: {why}"
     return BadInput(f"{told}; {kept}")
 
 

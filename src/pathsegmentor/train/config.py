@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import yaml
 
 from pathsegmentor.errors import BadInput, BadModel
-from pathsegmentor.model.config import ModelConfig, read_dataclass
+from pathsegmentor.model.config import ModelConfig, Within, read_dataclass
 from pathsegmentor.train.batches import SamplingConfig
-from pathsegmentor.train.criterion import Weights
+from pathsegmentor.train.criterion import Weight, Weights
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 T = TypeVar("T")
+Number = Annotated[int, Within(1, 1_000_000_000)]
 
 
 @dataclass(frozen=True)
@@ -31,17 +32,17 @@ class ScheduleConfig:
     weights that are saved (0: the weights themselves). A step's images pass in ``accumulate`` parts.
     """
 
-    steps: int | None = None
-    epochs: float | None = None
-    rate: float = 8e-4
-    rates: dict[str, float] = field(default_factory=dict)
-    decay: float = 0.05
-    warmup: float = 0.05
-    power: float = 0.9
-    drops: tuple[float, ...] = ()
-    clip: float = 5.0
-    ema: float = 0.999
-    accumulate: int = 1
+    steps: Number | None = None
+    epochs: Annotated[float, Within(0.001, 100_000)] | None = None
+    rate: Annotated[float, Within(1e-15, 1)] = 8e-4
+    rates: dict[str, Annotated[float, Within(0, 100)]] = field(default_factory=dict)
+    decay: Annotated[float, Within(0, 10)] = 0.05
+    warmup: Annotated[float, Within(0, 0.9)] = 0.05
+    power: Annotated[float, Within(0, 10)] = 0.9
+    drops: tuple[Annotated[float, Within(0.001, 1)], ...] = ()
+    clip: Annotated[float, Within(1e-6, 1e9)] = 5.0
+    ema: Annotated[float, Within(0, 0.999999)] = 0.999
+    accumulate: Annotated[int, Within(1, 65_536)] = 1
 
 
 @dataclass(frozen=True)
@@ -51,10 +52,10 @@ class SavingConfig:
     ``look``: steps between looks at a fixed validation set, which write pictures and choose the best.
     """
 
-    steps: int = 100
-    minutes: float = 15.0
-    keep: int = 3
-    look: int = 500
+    steps: Number = 100
+    minutes: Annotated[float, Within(1e-6, 100_000)] = 15.0
+    keep: Annotated[int, Within(1, 10_000)] = 3
+    look: Number = 500
 
 
 @dataclass(frozen=True)
@@ -63,21 +64,23 @@ class TrainConfig:
 
     ``sources`` are the parts of PathSeg to train on, and how often each is drawn. ``points`` are the random
     places at which earlier predictions are judged. ``readers`` are processes that draw batches (0: a thread).
+    ``recompute`` trades time for memory: blocks of the paper's image tower are computed twice instead of kept.
     """
 
     name: str
-    sources: dict[str, float]
+    sources: dict[str, Weight]
     model: ModelConfig = field(default_factory=ModelConfig)
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     saving: SavingConfig = field(default_factory=SavingConfig)
     weights: Weights = field(default_factory=Weights)
-    points: int = 2048
-    held_out: float = 0.1
-    seed: int = 0
+    points: Annotated[int, Within(16, 1_000_000)] = 2048
+    held_out: Annotated[float, Within(0, 0.9)] = 0.1
+    seed: Annotated[int, Within(0, 2**31 - 1)] = 0
     init: str = ""
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "32-true"
-    readers: int = 0
+    readers: Annotated[int, Within(0, 256)] = 0
+    recompute: bool = False
 
 
 def read_train_config(path: Path) -> TrainConfig:
@@ -86,10 +89,22 @@ def read_train_config(path: Path) -> TrainConfig:
     ``extends: OTHER.yaml`` takes what the other file (beside this one) says, table by table, under what this one
     says; a null takes a setting out.
     """
-    from pathsegmentor.train.ranges import check_ranges
+    from pathsegmentor.train.together import check_together
 
     config = read_settings(TrainConfig, path)
-    check_ranges(config, path.name)
+    check_together(config, path.name)
+    return config
+
+
+def checked(config: TrainConfig) -> TrainConfig:
+    """A config that was made in code, every setting checked as if it had been read; raises ``BadInput``."""
+    from pathsegmentor.train.together import check_together
+
+    try:
+        read_dataclass(TrainConfig, plain(config), config.name)
+    except BadModel as error:
+        raise BadInput(str(error)) from error
+    check_together(config, config.name)
     return config
 
 

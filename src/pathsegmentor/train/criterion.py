@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from pathsegmentor.model.config import Within
 from pathsegmentor.model.joint_decoder import Decoded, Heads, ImageMemory
 from pathsegmentor.model.network import PathSegmentorNet
 from pathsegmentor.train.losses import assign, bce, choice, dice, matching_cost, sample_at
 
 # The logit that is given to pixels about which nothing is known, with the label 0: no loss, no overlap.
 SURE_OF_NOTHING = -20.0
+
+
+Weight = Annotated[float, Within(0, 1000)]
 
 
 @dataclass(frozen=True)
@@ -25,12 +29,12 @@ class Weights:
     ``empty`` the cross-entropy on prompts whose object is absent.
     """
 
-    bce: float = 1.0
-    dice: float = 1.0
-    choice: float = 0.8
-    deep: float = 0.5
-    presence: float = 0.5
-    empty: float = 0.5
+    bce: Weight = 1.0
+    dice: Weight = 1.0
+    choice: Weight = 0.8
+    deep: Weight = 0.5
+    presence: Weight = 0.5
+    empty: Weight = 0.5
 
 
 class Targets(NamedTuple):

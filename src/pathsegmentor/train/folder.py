@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import os
 import platform
 import shlex
 import sys
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from filelock import FileLock, Timeout
-from torch.utils.tensorboard import SummaryWriter
+from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+from tensorboard.summary.writer.record_writer import RecordWriter
+from torch.utils.tensorboard.summary import scalar
 
 from pathsegmentor import __version__
 from pathsegmentor.atomic import whole_file
 from pathsegmentor.errors import BadInput
 from pathsegmentor.train.config import TrainConfig, to_yaml
 
-METRICS, CONFIG, ENVIRONMENT = "metrics.jsonl", "config.yaml", "environment.json"
+METRICS, CONFIG, ENVIRONMENT, BOARD = "metrics.jsonl", "config.yaml", "environment.json", "tensorboard"
+START = SessionLog.START
 
 
 @contextmanager
@@ -62,23 +67,31 @@ def write_particulars(out: Path, config: TrainConfig, manifest_sha256: str, data
 
 
 class Metrics:
-    """One line of ``metrics.jsonl`` per step or look, and the same for TensorBoard."""
+    """One line of ``metrics.jsonl`` per step or look, and the same for TensorBoard.
+
+    All is written at once and in this thread, so that a full disk is an ``OSError`` here, which names the file.
+    """
 
     def __init__(self, out: Path, step: int) -> None:
-        self._path = out / METRICS
+        self._path, self._board = out / METRICS, out / BOARD / f"events.out.tfevents.{time.time_ns()}.{os.getpid()}"
         self._forget(step)
-        self._board = SummaryWriter(out / "tensorboard", purge_step=step)
+        self._board.parent.mkdir(exist_ok=True)
+        # TensorBoard forgets later steps of an earlier process when a new one starts.
+        self._write([Event(file_version="brain.Event:2"), Event(step=step, session_log=SessionLog(status=START))])
 
     def add(self, step: int, values: Mapping[str, float]) -> None:
         """Numbers of a step; ``step`` counts from 0."""
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"step": step} | {k: round(v, 6) for k, v in values.items()}) + "\n")
-        for name, value in values.items():
-            self._board.add_scalar(name, value, step)
+        line = json.dumps({"step": step} | {k: round(v, 6) for k, v in values.items()}) + "\n"
+        with _naming(self._path), self._path.open("a", encoding="utf-8") as file:
+            file.write(line)
+        self._write([Event(step=step, summary=scalar(name, value)) for name, value in values.items()])
 
-    def close(self) -> None:
-        """Write what TensorBoard still holds back."""
-        self._board.close()
+    def _write(self, events: Iterable[Event]) -> None:
+        with _naming(self._board), self._board.open("ab") as file:
+            records = RecordWriter(file)
+            for event in events:
+                event.wall_time = time.time()
+                records.write(event.SerializeToString())
 
     def _forget(self, step: int) -> None:
         """Drop lines of steps that will be run again, and one that was cut short."""
@@ -87,6 +100,15 @@ class Metrics:
         kept = [line for line in self._path.read_text(encoding="utf-8").splitlines() if _step_of(line) < step]
         with whole_file(self._path) as beside:
             beside.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Errors of writing say which file it was."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def _step_of(line: str) -> float:

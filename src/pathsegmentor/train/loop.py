@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from contextlib import closing, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
 
 import torch
@@ -74,8 +74,7 @@ def loop(run: Run, out: Path) -> None:
     if not run.fabric.is_global_zero:
         _steps(run, out, None, None)
         return
-    with closing(Metrics(out, run.step)) as metrics:
-        _steps(run, out, metrics, LookingSet(run))
+    _steps(run, out, Metrics(out, run.step), LookingSet(run))
 
 
 def _steps(run: Run, out: Path, metrics: Metrics | None, looking: LookingSet | None) -> None:

@@ -17,13 +17,14 @@ from pathsegmentor.data.pathseg import Entry, PathSeg
 from pathsegmentor.errors import BadInput
 from pathsegmentor.model.tokenizer import tokenize
 from pathsegmentor.train.batches import Batch, Sampler
-from pathsegmentor.train.config import TrainConfig
+from pathsegmentor.train.config import TrainConfig, checked
 from pathsegmentor.train.criterion import Criterion, Targets
 from pathsegmentor.train.feed import Feed, Share
 from pathsegmentor.train.learner import Learner, Places, Words
 from pathsegmentor.train.optimiser import optimiser
-from pathsegmentor.train.ranges import check_labels, check_ranges
+from pathsegmentor.train.recompute import recompute
 from pathsegmentor.train.start import Start, start
+from pathsegmentor.train.together import check_labels
 from pathsegmentor.vocabulary import Label
 
 
@@ -67,7 +68,7 @@ class Run:
 
 def prepare(config: TrainConfig, data: Path) -> Material:
     """Read and check config, data, labels and starting weights; raises ``BadInput`` before hours are spent."""
-    check_ranges(config, config.name)
+    checked(config)
     pathseg = PathSeg(data)
     entries = pathseg.select("train", config.sources, config.held_out, config.seed)
     labels = {label for entry in entries for label in entry.labels}
@@ -119,6 +120,8 @@ def assemble(material: Material, fabric: Fabric) -> Run:
     if fabric.world_size > 1 and fabric.device.type == "cuda":
         torch.nn.SyncBatchNorm.convert_sync_batchnorm(net)
     net.train()
+    if config.recompute:
+        recompute(net)
     adam = optimiser(net, config.schedule)
     learner, adam = fabric.setup(Learner(net, Criterion(config.weights)), adam)
     share = Share(fabric.global_rank, fabric.world_size, config.schedule.accumulate)
@@ -135,7 +138,7 @@ def seed_of(config: TrainConfig, step: int) -> int:
 def words_of(material: Material, labels: Tensor, device: torch.device) -> Words:
     """Token ids of label indices (B, P); each label is read once."""
     asked, which = labels.unique(return_inverse=True)
-    prompts = [Label.from_id(material.start.labels[i]).prompt for i in asked.tolist()]
+    prompts = [material.config.model.prompt_of(Label.from_id(material.start.labels[i])) for i in asked.tolist()]
     ids, real = tokenize(material.start.tokenizer, prompts, material.config.model.text, device)
     return Words(ids, real, which.to(device))
 

@@ -38,7 +38,7 @@ def start(config: ModelConfig, init: str, labels: Iterable[str]) -> Start:
     if init:
         _load_imagenet(net)
     ours = sorted(labels)
-    known = {label.prompt for label in Vocabulary.paper()} | {Label.from_id(x).prompt for x in ours}
+    known = {config.prompt_of(label) for label in (*Vocabulary.paper(), *map(Label.from_id, ours))}
     return Start(net, prompt_tokenizer(sorted(known), config.text.vocab), ours)
 
 

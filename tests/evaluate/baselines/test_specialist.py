@@ -192,6 +192,15 @@ def test_tiles_give_what_the_whole_gives_where_they_agree(tmp_path: Path) -> Non
     assert np.array_equal(found.mask, image.pixels[..., 0] > 127)
 
 
+def test_what_is_ignored_never_wins() -> None:
+    """As in a released SAM-Path: channel 0 is what nobody labelled, channel 1 the background."""
+    spec = Spec("sam_path", ("(ignored)", "(background)", "tissue-gland"), answer="softmax", size=64)
+    maps = np.stack([np.full((8, 8), 0.6), np.full((8, 8), 0.1), np.full((8, 8), 0.3)]).astype(np.float32)
+    maps[1, :4], maps[2, :4] = 0.3, 0.1
+    (found,) = Specialist("made", "none", spec, lambda pixels: maps).answer(picture(8, 8), [Asked(GLAND)])
+    assert not found.mask[:3].any() and found.mask[5:].all()
+
+
 def test_a_label_it_does_not_have_is_answered_with_nothing(tmp_path: Path) -> None:
     path = folder(tmp_path / "s", shaken(UNet(1)), network="unet_lite0", classes=["tissue-gland"])
     answers = load_baseline(f"unet:{path}").answer(picture(), [Asked(NUCLEI), Asked("breast-tissue-gland")])

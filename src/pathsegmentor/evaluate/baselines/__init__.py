@@ -15,6 +15,7 @@ from importlib.util import find_spec
 from pathsegmentor.errors import BadInput
 from pathsegmentor.evaluate.baselines.record import Baseline
 from pathsegmentor.evaluate.predictor import Predictor
+from pathsegmentor.model.find import check_device
 
 GROUP = "pathsegmentor.baselines"
 # Modules of ours; each names its baselines in BASELINES.
@@ -38,6 +39,7 @@ def is_baseline(model: str) -> bool:
 
 def load_baseline(model: str, device: str = "cpu") -> Predictor:
     """The predictor of ``NAME`` or ``NAME:WEIGHTS``; raises ``BadInput`` or ``BadModel`` in words."""
+    check_device(device)
     name, _, weights = model.partition(":")
     there = baselines()
     if name not in there:

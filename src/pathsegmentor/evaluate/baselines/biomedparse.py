@@ -15,6 +15,7 @@ from PIL import Image
 from torch.nn import functional as F
 
 from pathsegmentor.evaluate.baselines.record import Baseline
+from pathsegmentor.evaluate.ours import one_thread
 from pathsegmentor.evaluate.predictor import Asked, Predicted, WantsBoxes
 from pathsegmentor.imaging import Picture
 from pathsegmentor.model.find import find_model
@@ -48,6 +49,10 @@ class BiomedParse:
     @torch.inference_mode()
     def answer(self, image: Picture, asked: Sequence[Asked]) -> list[Predicted]:
         """Encode the squeezed image once, ask each prompt alone."""
+        with one_thread():
+            return self._answer(image, asked)
+
+    def _answer(self, image: Picture, asked: Sequence[Asked]) -> list[Predicted]:
         net, side = self.model.net, self.model.config.tile
         square = Image.fromarray(image.pixels).resize((side, side), Image.Resampling.BICUBIC)
         pixels = torch.from_numpy(np.asarray(square).copy()).permute(2, 0, 1)[None].to(net.logit_scale.device)

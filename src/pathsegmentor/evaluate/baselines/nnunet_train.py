@@ -87,9 +87,8 @@ def _run(start: Sequence[str], config: SpecialistConfig, name: str, out: Path) -
                     told = json.loads(line)
                     share = told["step"] / config.steps if config.steps else told["spent"] / (60 * config.minutes)
                     progress.update(task, completed=share, description=f"{name} loss {told['loss']:.3f}")
-                if stop.asked:
+                if stop.asked:  # it saves, and ends
                     process.terminate()
-                    break
     if stop.asked:
         raise Stopped(int(told["step"]), stop.number)
     if process.returncode:

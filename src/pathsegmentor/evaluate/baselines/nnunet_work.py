@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import sys
 import time
 from pathlib import Path
@@ -24,6 +25,8 @@ POWER = 0.9
 def train(job_path: Path) -> None:
     """Train as the job says, or go on from its last state; leaves plans, dataset and checkpoint in ``job['out']``."""
     job = json.loads(job_path.read_text(encoding="utf-8"))
+    # An interrupt at the terminal reaches every process; the one that started this one passes it on.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     work = Path(job["work"])
     for name in ("raw", "preprocessed", "results"):
         os.environ[f"nnUNet_{name}"] = str(work / name)
@@ -98,7 +101,8 @@ def _learn(trainer: Any, job: dict[str, Any], out: Path) -> None:
         step, spent = state["step"], state["spent"]
         np.random.seed((job["seed"] + step) % 2**32)
     trainer.network.train()
-    said = sys.stdout
+    said, asked_to_stop = sys.stdout, []
+    signal.signal(signal.SIGTERM, lambda number, frame: asked_to_stop.append(number))
     clock = time.perf_counter if trainer.device.type == "cuda" else time.process_time
     while (share := step / job["steps"] if job["steps"] else spent / (60 * job["minutes"])) < 1:
         began = clock()
@@ -108,8 +112,10 @@ def _learn(trainer: Any, job: dict[str, Any], out: Path) -> None:
         step, spent = step + 1, spent + clock() - began
         line = json.dumps({"step": step, "loss": round(float(loss), 5), "spent": round(spent, 2)})
         print(line, file=said, flush=True)
-        if step % job["save_steps"] == 0:
+        if step % job["save_steps"] == 0 or asked_to_stop:
             _save(trainer, state_path, step, spent)
+        if asked_to_stop:
+            raise SystemExit(128 + signal.SIGTERM)
     _save(trainer, state_path, step, spent)
     _finish(trainer, out)
 

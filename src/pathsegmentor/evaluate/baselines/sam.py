@@ -22,6 +22,7 @@ from pathsegmentor.evaluate.baselines.record import Baseline
 from pathsegmentor.evaluate.baselines.sam_network import ask, encode, sam_network
 from pathsegmentor.evaluate.baselines.weights import bring
 from pathsegmentor.evaluate.boxes import boxes_of
+from pathsegmentor.evaluate.ours import one_thread
 from pathsegmentor.evaluate.predictor import Asked, Predicted, WantsBoxes
 from pathsegmentor.imaging import Picture
 
@@ -130,6 +131,10 @@ class BoxPredictor:
 
     def answer(self, image: Picture, asked: Sequence[Asked]) -> list[Predicted]:
         """Encode once, then ask box by box."""
+        with one_thread():
+            return self._answer(image, asked)
+
+    def _answer(self, image: Picture, asked: Sequence[Asked]) -> list[Predicted]:
         side, size = self.net.config.vision_config.image_size, (image.height, image.width)
         embeddings = encode(self.net, self.way.pixels(image.pixels, side).to(self.device))
         found = []

@@ -44,6 +44,7 @@ class Hipt(nn.Module):
 
     def __init__(self, width: int, layers: int, places: int, patch: int = 16) -> None:
         super().__init__()
+        self.patch = patch
         self.cls_token = nn.Parameter(torch.zeros(1, 1, width))
         self.pos_embed = nn.Parameter(torch.zeros(1, places, width))
         self.patch_embed = nn.ModuleDict({"proj": nn.Conv2d(3, width, patch, patch)})
@@ -98,9 +99,9 @@ class SamPath(nn.Module):
         self.sam = SamModel(SamConfig(**told))
         width, channels = told["vision_config"]["hidden_size"], told["vision_config"]["output_channels"]
         self.hipt = _hipt_of(hipt)
-        patches = [told["vision_config"]["patch_size"], *self.hipt.patch_embed["proj"].kernel_size]
-        if len(set(patches)) > 1:
-            raise BadModel(f"SAM looks at patches of {patches[0]} pixels, HIPT at {patches[1]}; they must agree")
+        patch = told["vision_config"]["patch_size"]
+        if patch != self.hipt.patch:
+            raise BadModel(f"SAM looks at patches of {patch} pixels, HIPT at {self.hipt.patch}; they must agree")
         joined = width + self.hipt.cls_token.shape[-1]
         self.fusion_neck = nn.Sequential(
             nn.Conv2d(joined, channels, 1, bias=False),

@@ -24,6 +24,7 @@ from pathsegmentor.evaluate.baselines.nnunet_env import Worker, checkpoint_of
 from pathsegmentor.evaluate.baselines.sam_path import SamPath, split_released
 from pathsegmentor.evaluate.baselines.unet import UNet
 from pathsegmentor.evaluate.baselines.weights import Brought, bring, fill_in
+from pathsegmentor.evaluate.ours import one_thread
 from pathsegmentor.evaluate.predictor import Asked, Predicted, WantsBoxes
 from pathsegmentor.imaging import Blender, Picture, plan_tiles, resize_pixels, resize_probability, scaled_size
 from pathsegmentor.model.config import Within, read_dataclass
@@ -115,7 +116,8 @@ class Specialist:
         """All classes in one pass; masks at the image's size."""
         index = {name: i for i, name in enumerate(self.spec.classes)}
         none, found = np.zeros((image.height, image.width), bool), []
-        masks = self._masks(image) if any(class_of(one.label) in index for one in asked) else none[None]
+        with one_thread():
+            masks = self._masks(image) if any(class_of(one.label) in index for one in asked) else none[None]
         for one in asked:
             channel = index.get(class_of(one.label))
             found.append(Predicted(one.label, none if channel is None else masks[channel], prompts=0))
