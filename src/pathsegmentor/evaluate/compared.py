@@ -27,8 +27,8 @@ Progress = Callable[[int, int], None]
 _SHAPES = (
     "Intricacy is that of the true mask: irregularity 1 - 4 pi area / perimeter², the mean area of an instance over"
     " that of the image, the number of instances (8-connected parts of at least 36 pixels). Plain means stand beside"
-    " those weighted by the density of the pairs (Gaussian kernels on measure and Dice), which pulls towards the commonest"
-    " Dice; curves of shapes are fitted against 1 - irregularity.",
+    " those weighted by the density of the pairs (Gaussian kernels on measure and Dice), which pulls towards the"
+    " commonest Dice; curves of shapes are fitted against 1 - irregularity.",
 )
 
 

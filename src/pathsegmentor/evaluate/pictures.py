@@ -1,8 +1,8 @@
 """Picture rows as in the paper's figure 8: one true mask per row, what each method found of it, and its Dice.
 
 Which masks are shown is a rule and no choice: of each of the four commonest regions, and of each structure, the pair
-whose mean Dice over all methods is the median of its group (the lower of two), the first in the table's order. What a row
-above shows already is left out where the group is large enough.
+whose mean Dice over all methods is the median of its group (the lower of two), the first in the table's order. What a
+row above shows already is left out where the group is large enough.
 """
 
 from __future__ import annotations
