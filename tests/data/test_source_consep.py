@@ -153,3 +153,19 @@ def test_truncated_and_foreign_files_are_refused(download: Path) -> None:
     image.write_bytes(image.read_bytes()[:400])
     with pytest.raises(BadInput, match="damaged"):
         SOURCE.read(found(download)[0][0])
+
+
+def test_merged_copies_with_the_seven_types_beside_them(tmp_path: Path) -> None:
+    put(tmp_path / "Train", "train_1", MERGED)
+    put(tmp_path / "Test", "test_1", MERGED)
+    (tmp_path / "Test" / "Types7").mkdir()
+    Image.fromarray(TYPES.astype(np.uint8)).save(tmp_path / "Test" / "Types7" / "test_1.png")
+    items, problems = found(tmp_path)
+    assert not problems and [item.note for item in items] == ["merged", "original"]
+    got = SOURCE.read(items[1])
+    np.testing.assert_array_equal(got.masks["colon-cell-muscle"], instances(6))
+    np.testing.assert_array_equal(got.masks["colon-nuclei-epithelial"], instances(3, 4))
+    assert "colon-cell-muscle" not in SOURCE.read(items[0]).masks
+    Image.fromarray(TYPES.astype(np.uint8)[:9]).save(tmp_path / "Test" / "Types7" / "test_1.png")
+    with pytest.raises(BadInput, match="test_1"):
+        SOURCE.read(items[1])

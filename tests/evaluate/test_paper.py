@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
 from benchmarks.paper_adds_up import Check, checks, markdown
 
 ROOT = Path(__file__).parents[2]

@@ -58,7 +58,7 @@ def test_counts_ratio_and_dispersion_by_hand() -> None:
     got = shape(mask)
     assert got.count == 3
     assert got.ratio == pytest.approx((100 + 36 + 135) / 3 / 20_000)
-    joint = np.argwhere(mask[50:65, 100:117]).mean(axis=0) + (50, 100)
+    joint = np.argwhere(mask[50:65, 100:117]).mean(axis=0) + np.array([50, 100])
     assert got.dispersion_px == pytest.approx(math.dist((4.5, 4.5), joint))
 
 
@@ -77,7 +77,7 @@ def test_masks_without_instances() -> None:
 def test_instances_are_those_of_scikit_image(seed: int, number: int) -> None:
     rng = np.random.default_rng(seed)
     mask = np.zeros((300, 400), bool)
-    for y, x, size in zip(rng.integers(0, 280, number), rng.integers(0, 380, number), rng.integers(3, 14, number)):
+    for y, x, size in rng.integers((0, 0, 3), (280, 380, 14), (number, 3)):
         mask[y : y + size, x : x + size] = True
     theirs = [one for one in regionprops(label(mask, connectivity=2)) if one.area >= 36]
     got = shape(mask)

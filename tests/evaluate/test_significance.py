@@ -32,6 +32,14 @@ def test_wilcoxon_of_few_pairs_is_counted_out() -> None:
     assert wilcoxon(np.array([0.2, 0.4, 0.6, 0.8, 1.0]), np.array([0.1, 0.2, 0.3, 0.4, 0.5])) == pytest.approx(1 / 32)
 
 
+@pytest.mark.parametrize(("count", "places"), [(9, 1), (12, 9), (30, 9)])
+def test_wilcoxon_is_scipys_with_ties_and_without(count: int, places: int) -> None:
+    rng = np.random.default_rng(count)
+    ours, other = rng.integers(0, 10**places, (2, count)) / 10**places
+    theirs = stats.wilcoxon(ours - other, alternative="greater").pvalue
+    assert wilcoxon(ours, other) == pytest.approx(theirs)
+
+
 def test_equal_pairs_have_no_p_value() -> None:
     assert t_test(OURS, OURS) is None and wilcoxon(OURS, OURS) is None
     assert t_test(OURS[:1], OTHER[:1]) is None

@@ -195,16 +195,20 @@ def evaluate(
     masks: Annotated[bool, typer.Option("--masks", help="Keep the masks that were found.")] = False,
     workers: Workers = 1,
     ray: Annotated[str, typer.Option(metavar="ADDRESS", help="Evaluate on a Ray cluster ('local' starts one).")] = "",
+    mapping: Annotated[
+        Path | None, typer.Option(parser=path, help="YAML: as which labels of the model to ask labels of the set.")
+    ] = None,
     device: Device = "cpu",
     force: Annotated[bool, typer.Option("--force", help="Do it anew, whatever the folder holds.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Measure a model on annotated images: scores per pair, tables with intervals, figures, one page."""
-    from pathsegmentor.cli.evaluate import run, settings_of
+    from pathsegmentor.cli.evaluate import mapped, run, settings_of
     from pathsegmentor.evaluate.find import Maker
 
     settings = settings_of(split, source or [], absent, unknown_as_background, masks)
-    run(Maker(model, device), data, out, settings, config, workers, ray, force, as_json)
+    maker = mapped(Maker(model, device), mapping)
+    run(maker, data, out, settings, config, workers, ray, force, as_json)
 
 
 @app.command()
@@ -216,6 +220,28 @@ def report(
     from pathsegmentor.cli.evaluate import report as write
 
     write(folder, as_json)
+
+
+@app.command()
+def compare(
+    runs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="DIR...",
+            help="Folders of 'evaluate', the first against the others. NAME=DIR names one; of NAME=DIR,DIR the best"
+            " counts for each label.",
+        ),
+    ],
+    out: Annotated[Path, typer.Option(parser=path, help="Folder for tables, figures and the page.")],
+    data: Annotated[
+        Path | None, typer.Option(parser=path, help="The PathSeg that was evaluated: adds shapes, prompts, pictures.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare evaluations pair by pair: means side by side, tests, trends, pictures."""
+    from pathsegmentor.cli.compare import run
+
+    run(runs, out, data, as_json)
 
 
 @baselines_app.callback(invoke_without_command=True)

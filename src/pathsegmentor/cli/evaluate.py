@@ -16,6 +16,7 @@ from pathsegmentor.cli.streams import speaking
 from pathsegmentor.cli.tell import tell_json, tell_table
 from pathsegmentor.data.pathseg import PathSeg
 from pathsegmentor.errors import BadInput
+from pathsegmentor.evaluate.external import MappedMaker, read_mapping
 from pathsegmentor.evaluate.find import Maker
 from pathsegmentor.evaluate.report import write_report
 from pathsegmentor.evaluate.run import all_labels, choose, evaluate
@@ -35,6 +36,11 @@ def settings_of(split: str, sources: list[str], absent: str, unknown_as_backgrou
         raise BadInput("--split is empty; choose test, train or val")
     unknown: Unknown = "background" if unknown_as_background else "ignored"
     return Settings(split, tuple(dict.fromkeys(sources)), kinds[kinds.index(absent)], unknown, masks=masks)
+
+
+def mapped(maker: Maker, mapping: Path | None) -> Maker:
+    """The maker, asked through a mapping of categories if there is one; raises ``BadInput``."""
+    return maker if mapping is None else MappedMaker(maker.model, maker.device, read_mapping(mapping))
 
 
 def run(

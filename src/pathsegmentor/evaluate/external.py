@@ -13,9 +13,9 @@ Of the internal labels a model is asked all that it can be asked; the union of w
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import yaml
@@ -23,6 +23,7 @@ import yaml
 from pathsegmentor.atomic import sha256_of
 from pathsegmentor.data import sources
 from pathsegmentor.errors import BadInput
+from pathsegmentor.evaluate.find import Maker
 from pathsegmentor.evaluate.predictor import Asked, Predicted, Predictor
 from pathsegmentor.imaging import Picture
 from pathsegmentor.vocabulary import Label, Vocabulary
@@ -37,7 +38,7 @@ class Categories:
 
     name: str
     source: str
-    labels: Mapping[str, tuple[str, ...]]
+    labels: Mapping[str, tuple[str, ...]] = field(compare=False)  # told apart, and hashed, by the file's hash
     sha256: str
 
 
@@ -93,44 +94,16 @@ def _id(value: Any, path: Path) -> str:
         raise BadInput(f"{path}: {error}") from error
 
 
-class Makes(Protocol):
-    """Makes a predictor in whichever process asks it."""
-
-    @property
-    def model(self) -> str:
-        """What the user asked for."""
-        ...
-
-    @property
-    def device(self) -> str:
-        """Where it computes."""
-        ...
-
-    def __call__(self) -> Predictor:
-        """Load it."""
-        ...
-
-
 @dataclass(frozen=True)
-class MappedMaker:
-    """Makes a predictor that is asked through a mapping; travels to other processes."""
+class MappedMaker(Maker):
+    """Makes a predictor that is asked through ``categories``; travels to other processes."""
 
-    maker: Makes
-    categories: Categories
-
-    @property
-    def model(self) -> str:
-        """What the user asked for."""
-        return self.maker.model
-
-    @property
-    def device(self) -> str:
-        """Where it computes."""
-        return self.maker.device
+    categories: Categories | None = None
 
     def __call__(self) -> Predictor:
         """Load the predictor."""
-        return Mapped(self.maker(), self.categories)
+        assert self.categories is not None
+        return Mapped(super().__call__(), self.categories)
 
 
 class Mapped:

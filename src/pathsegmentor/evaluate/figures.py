@@ -36,14 +36,19 @@ def draw_figures(summary: dict[str, Any], columns: Columns, folder: Path) -> lis
             figure = draw(plt, summary, columns)
             if figure is None:
                 continue
-            for ending in ("png", "svg"):
-                with whole_file(folder / f"{name}.{ending}") as beside:
-                    # A date, or a version, would make other bytes of the same figure.
-                    bare = {"Date": None, "Creator": None} if ending == "svg" else {"Software": None}
-                    figure.savefig(beside, dpi=200, metadata=bare)
+            save_figure(figure, folder, name)
             plt.close(figure)
             made.append((name, caption))
     return made
+
+
+def save_figure(figure: Any, folder: Path, name: str) -> None:
+    """``NAME.png`` and ``NAME.svg``, the same bytes every time; drawn within ``STYLE``."""
+    for ending in ("png", "svg"):
+        with whole_file(folder / f"{name}.{ending}") as beside:
+            # A date, or a version, would make other bytes of the same figure.
+            bare = {"Date": None, "Creator": None} if ending == "svg" else {"Software": None}
+            figure.savefig(beside, dpi=200, metadata=bare)
 
 
 def by_source(plt: Any, summary: Row, columns: Columns) -> Any:

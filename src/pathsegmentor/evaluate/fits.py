@@ -8,7 +8,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import minimize_scalar
 
 Form = Literal["linear", "exponential", "reciprocal"]
 FORMS: tuple[Form, ...] = ("linear", "exponential", "reciprocal")
@@ -16,6 +15,7 @@ FORMS: tuple[Form, ...] = ("linear", "exponential", "reciprocal")
 _FEWEST = {"linear": 3, "reciprocal": 3, "exponential": 4}
 # Decay over the width of all points: from all but a line to all but a step.
 _STEEPNESS = (0.05, 200.0)
+_ROUNDS = 7
 
 
 @dataclass(frozen=True)
@@ -73,16 +73,19 @@ def _curve(form: Form, x: NDArray[np.float64], a: float, b: float, c: float) -> 
 def _exponential(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float, float, float]:
     """For a given b the rest is a line through exp(-b x), so only b is searched: coarsely, then around the best."""
 
-    def line(logarithm: float) -> tuple[float, float, float]:
-        base = np.exp(-math.exp(logarithm) * x)
-        spread = base - base.mean()
-        below = float(spread @ spread)
-        slope = float(spread @ y) / below if below > 0 else 0.0
-        c = float(y.mean() - slope * base.mean())
-        return float(((y - c - slope * base) ** 2).sum()), -slope, c
+    def line(logarithm: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """Squared error, a and c for each of some logarithms of b (n,)."""
+        base = np.exp(-np.exp(logarithm)[:, None] * x)
+        spread = base - base.mean(axis=1, keepdims=True)
+        below = (spread**2).sum(axis=1)
+        slope = np.divide(spread @ y, below, out=np.zeros_like(below), where=below > 0)
+        c = y.mean() - slope * base.mean(axis=1)
+        return ((y - c[:, None] - slope[:, None] * base) ** 2).sum(axis=1), -slope, c
 
     grid = np.log(np.geomspace(*_STEEPNESS, 120) / np.ptp(x))
-    place = int(np.argmin([line(b)[0] for b in grid]))
-    around = grid[max(place - 1, 0)], grid[min(place + 1, len(grid) - 1)]
-    best = float(minimize_scalar(lambda b: line(b)[0], bounds=around, method="bounded", options={"xatol": 1e-10}).x)
-    return line(best)[1], math.exp(best), line(best)[2]
+    for _ in range(_ROUNDS):
+        place = int(np.argmin(line(grid)[0]))
+        grid = np.linspace(grid[max(place - 1, 0)], grid[min(place + 1, len(grid) - 1)], 60)
+    best = grid[[int(np.argmin(line(grid)[0]))]]
+    _, a, c = line(best)
+    return float(a[0]), float(np.exp(best[0])), float(c[0])

@@ -2,36 +2,21 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
 
-from pathsegmentor.atomic import whole_file, written
+from pathsegmentor.atomic import written
 from pathsegmentor.evaluate.columns import read_columns
 from pathsegmentor.evaluate.figures import draw_figures
+from pathsegmentor.evaluate.page import figure_html, page_html, write_text
 from pathsegmentor.evaluate.summary import summarise
 from pathsegmentor.evaluate.tables import Table, html, markdown, tables_of, write_csv
 
 SUMMARY, PAGE, PLAIN = "summary.json", "report.html", "tables.md"
 TABLES, FIGURES = "tables", "figures"
-STYLE = """
-body { font: 15px/1.45 system-ui, sans-serif; color: #1a1a1a; max-width: 75em; margin: 2em auto; padding: 0 1.5em; }
-h1 { font-size: 1.6em; margin-bottom: 0.2em; } h2 { font-size: 1.15em; margin-top: 2em; }
-table { border-collapse: collapse; font-size: 0.86em; font-variant-numeric: tabular-nums; }
-th { text-align: left; border-bottom: 1.5px solid #333; padding: 0.25em 0.7em 0.25em 0; vertical-align: bottom; }
-td { border-bottom: 1px solid #ddd; padding: 0.2em 0.7em 0.2em 0; vertical-align: top; overflow-wrap: anywhere; }
-.n { text-align: right; white-space: nowrap; } .f, figcaption { color: #666; font-size: 0.85em; }
-figure { margin: 1.5em 0; } img { max-width: 100%; }
-dt { font-weight: 600; margin-top: 0.5em; } dd { margin-left: 1.2em; }
-code { overflow-wrap: anywhere; } .big { font-size: 1.9em; font-weight: 600; }
-@media print {
- body { max-width: none; margin: 0; font-size: 10pt; } table { font-size: 7.5pt; }
- figure, tr { break-inside: avoid; }
-}
-"""
 
 
 def write_report(folder: Path) -> dict[str, Any]:
@@ -44,15 +29,10 @@ def write_report(folder: Path) -> dict[str, Any]:
     for table in tables:
         write_csv(table, folder / TABLES)
     figures = draw_figures(summary, read_columns(folder), folder / FIGURES)
-    _write(folder / SUMMARY, json.dumps(summary, indent=1, allow_nan=False) + "\n")
-    _write(folder / PLAIN, _plain(summary, tables))
-    _write(folder / PAGE, _page(summary, tables, figures, folder / FIGURES))
+    write_text(folder / SUMMARY, json.dumps(summary, indent=1, allow_nan=False) + "\n")
+    write_text(folder / PLAIN, _plain(summary, tables))
+    write_text(folder / PAGE, _page(summary, tables, figures, folder / FIGURES))
     return summary
-
-
-def _write(path: Path, text: str) -> None:
-    with whole_file(path) as beside:
-        beside.write_text(text, encoding="utf-8", newline="\n")
 
 
 def _title(summary: dict[str, Any]) -> str:
@@ -73,15 +53,14 @@ def _page(summary: dict[str, Any], tables: Sequence[Table], figures: Sequence[tu
     """One HTML page that needs no other file and no network."""
     facts = "".join(f"<dt>{escape(name)}</dt><dd><code>{escape(value)}</code></dd>" for name, value in _facts(summary))
     rules = "".join(f"<li>{escape(rule)}</li>" for rule in summary["rules"].values())
-    pictures = "".join(_figure(name, caption, folder) for name, caption in figures)
+    pictures = "".join(figure_html(name, caption, folder) for name, caption in figures)
     parts = "".join(html(table) for table in tables)
-    return (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(_title(summary))}</title>'
-        f"<style>{STYLE}</style></head>\n<body>\n<h1>{escape(_title(summary))}</h1>\n<p>Research use only.</p>\n"
+    body = (
         f"{_headline(summary)}<h2>How to read the numbers</h2><ul>{rules}</ul>\n{pictures}{parts}"
         f"<h2>From a number to its samples</h2>\n<p>{escape(_FOLLOW)}</p>\n"
-        f"<h2>The run</h2><dl>{facts}</dl>\n</body></html>\n"
+        f"<h2>The run</h2><dl>{facts}</dl>\n"
     )
+    return page_html(_title(summary), body)
 
 
 _FOLLOW = (
@@ -104,14 +83,6 @@ def _headline(summary: dict[str, Any]) -> str:
         lines.append(f", presence AUROC {presence:.3f} over labels looked for, {everything:.3f} over all")
     states = ", ".join(f"{count:,} {state}" for state, count in counts.items())
     return "".join([*lines, f".</p>\n<p>Rows of samples.parquet, absent labels included: {states}.</p>\n"])
-
-
-def _figure(name: str, caption: str, folder: Path) -> str:
-    data = base64.b64encode((folder / f"{name}.svg").read_bytes()).decode()
-    return (
-        f'<figure><img alt="{escape(caption)}" src="data:image/svg+xml;base64,{data}">'
-        f"<figcaption>{escape(caption)} figures/{name}.png, .svg</figcaption></figure>\n"
-    )
 
 
 def _facts(summary: dict[str, Any]) -> list[tuple[str, str]]:

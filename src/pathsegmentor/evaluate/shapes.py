@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from dataclasses import dataclass
 
 import cv2
@@ -55,8 +56,6 @@ def _farthest(points: NDArray[np.float64]) -> float:
     """The largest distance of two of some points (n, 2): 0 for one, nan for none."""
     if len(points) < 2:
         return 0.0 if len(points) else math.nan
-    try:
+    with suppress(QhullError):  # all on one line: compare them all
         points = points[ConvexHull(points).vertices] if len(points) > 50 else points
-    except QhullError:  # all on one line: compare them all
-        pass
     return float(pdist(points).max())

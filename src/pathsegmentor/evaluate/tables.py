@@ -17,11 +17,15 @@ NOTHING = "–"
 
 @dataclass(frozen=True)
 class Column:
-    """A heading and what stands below it; numbers are set to the right."""
+    """A heading and what stands below it; numbers are set to the right.
+
+    ``mark`` is 1 for what is the best of its row, 2 for the second best: bold, and underlined.
+    """
 
     title: str
     text: Callable[[Row], str]
     number: bool = True
+    mark: Callable[[Row], int] = lambda row: 0
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,7 @@ def tables_of(summary: dict[str, Any]) -> list[Table]:
         Table(
             "by_source_and_label",
             "By data set and label",
-            (_word("data set", "source"), _word("label", "label"), *_scores()[1:]),
+            (word("data set", "source"), word("label", "label"), *_scores()[1:]),
             tables["by_source_and_label"],
         ),
         Table("presence", "Is it there? Presence", _PRESENCE, _presence_rows(summary)),
@@ -64,7 +68,10 @@ def markdown(table: Table) -> str:
         return "\n".join([*lines, "None.", ""])
     lines.append(_line(column.title for column in table.columns))
     lines.append(_line("---:" if column.number else "---" for column in table.columns))
-    lines += [_line(column.text(row).replace("|", "\\|") for column in table.columns) for row in table.rows]
+    lines += [
+        _line(_marked(column.text(row).replace("|", "\\|"), column.mark(row), _MARKS) for column in table.columns)
+        for row in table.rows
+    ]
     return "\n".join([*lines, ""])
 
 
@@ -76,11 +83,14 @@ def html(table: Table) -> str:
 
     def line(tag: str, cells: Sequence[str]) -> str:
         kinds = (' class="n"' if column.number else "" for column in table.columns)
-        inside = "".join(f"<{tag}{kind}>{escape(cell)}</{tag}>" for kind, cell in zip(kinds, cells, strict=True))
+        inside = "".join(f"<{tag}{kind}>{cell}</{tag}>" for kind, cell in zip(kinds, cells, strict=True))
         return f"<tr>{inside}</tr>\n"
 
-    body = "".join(line("td", [column.text(row) for column in table.columns]) for row in table.rows)
-    top = line("th", [column.title for column in table.columns])
+    def cell(column: Column, row: Row) -> str:
+        return _marked(escape(column.text(row)), column.mark(row), _TAGS)
+
+    body = "".join(line("td", [cell(column, row) for column in table.columns]) for row in table.rows)
+    top = line("th", [escape(column.title) for column in table.columns])
     file = f'<p class="f">tables/{table.name}.csv</p>\n'
     return f"{head}<table>\n<thead>{top}</thead>\n<tbody>\n{body}</tbody>\n</table>\n{file}"
 
@@ -93,23 +103,38 @@ def write_csv(table: Table, folder: Path) -> None:
         writer.writerows(table.rows)
 
 
+# Around what is the best, and the second best, in Markdown and in HTML.
+_MARKS = ("", ""), ("**", "**"), ("<u>", "</u>")
+_TAGS = ("", ""), ("<b>", "</b>"), ("<u>", "</u>")
+
+
+def _marked(text: str, mark: int, around: tuple[tuple[str, str], ...]) -> str:
+    before, after = around[mark]
+    return f"{before}{text}{after}"
+
+
 def _line(cells: Any) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _word(title: str, key: str) -> Column:
+def word(title: str, key: str) -> Column:
+    """A column of words."""
     return Column(title, lambda row: str(row[key]), number=False)
 
 
-def _count(title: str, key: str) -> Column:
+def count(title: str, key: str) -> Column:
+    """A column of counts."""
     return Column(title, lambda row: NOTHING if row[key] is None else f"{row[key]:,}")
 
 
-def _decimal(title: str, key: str, places: int = 3) -> Column:
+def decimal(title: str, key: str, places: int = 3) -> Column:
+    """A column of decimals."""
     return Column(title, lambda row: NOTHING if row[key] is None else f"{row[key]:,.{places}f}")
 
 
-def _interval(title: str, key: str) -> Column:
+def interval(title: str, key: str) -> Column:
+    """A column of intervals, ``KEY_low`` to ``KEY_high``."""
+
     def text(row: Row) -> str:
         low, high = row[f"{key}_low"], row[f"{key}_high"]
         return NOTHING if low is None or high is None else f"{low:.3f} to {high:.3f}"
@@ -119,56 +144,56 @@ def _interval(title: str, key: str) -> Column:
 
 def _scores() -> tuple[Column, ...]:
     return (
-        _word("", "name"),
-        _count("pairs", "pairs"),
-        _count("failed", "failed"),
-        _count("passed over", "passed_over"),
-        _decimal("Dice", "dice"),
-        _interval("95 %, pairs", "dice"),
-        _interval("95 %, patients", "dice_grouped"),
-        _decimal("IoU", "iou"),
-        _decimal("boundary Dice", "boundary_dice"),
-        _decimal("HD95, um", "hd95_um", 1),
-        _decimal("F1", "f1"),
-        _decimal("AJI", "aji"),
-        _decimal("PQ", "pq"),
-        _count("called absent", "called_absent"),
+        word("", "name"),
+        count("pairs", "pairs"),
+        count("failed", "failed"),
+        count("passed over", "passed_over"),
+        decimal("Dice", "dice"),
+        interval("95 %, pairs", "dice"),
+        interval("95 %, patients", "dice_grouped"),
+        decimal("IoU", "iou"),
+        decimal("boundary Dice", "boundary_dice"),
+        decimal("HD95, um", "hd95_um", 1),
+        decimal("F1", "f1"),
+        decimal("AJI", "aji"),
+        decimal("PQ", "pq"),
+        count("called absent", "called_absent"),
     )
 
 
 _PRESENCE = (
-    _word("labels", "name"),
-    _count("present", "present"),
-    _count("absent", "absent"),
-    _decimal("AUROC", "auroc"),
-    _decimal("calibration error", "calibration_error"),
-    _count("present called absent", "present_called_absent"),
-    _count("absent called absent", "absent_called_absent"),
-    _count("absent called present", "absent_called_present"),
+    word("labels", "name"),
+    count("present", "present"),
+    count("absent", "absent"),
+    decimal("AUROC", "auroc"),
+    decimal("calibration error", "calibration_error"),
+    count("present called absent", "present_called_absent"),
+    count("absent called absent", "absent_called_absent"),
+    count("absent called present", "absent_called_present"),
 )
 _ABSENT = (
-    _word("label", "name"),
-    _count("absent pairs", "pairs"),
-    _count("of them looked for", "looked_for"),
-    _count("called absent", "called_absent"),
-    _count("called present", "called_present"),
-    _count("with any pixel", "with_pixels"),
-    _decimal("mean area, um²", "area_um2", 1),
-    _decimal("mean area, % of the image", "area_percent", 2),
+    word("label", "name"),
+    count("absent pairs", "pairs"),
+    count("of them looked for", "looked_for"),
+    count("called absent", "called_absent"),
+    count("called present", "called_present"),
+    count("with any pixel", "with_pixels"),
+    decimal("mean area, um²", "area_um2", 1),
+    decimal("mean area, % of the image", "area_percent", 2),
 )
 _NOT_SCORED = (
-    _word("state", "state"),
-    _word("data set", "source"),
-    _word("label", "label"),
-    _word("reason", "reason"),
-    _count("pairs", "pairs"),
+    word("state", "state"),
+    word("data set", "source"),
+    word("label", "label"),
+    word("reason", "reason"),
+    count("pairs", "pairs"),
 )
 _LOWEST = (
-    _word("data set", "source"),
-    _word("image", "image"),
-    _word("label", "label"),
-    _word("called", "status"),
-    _decimal("Dice", "dice"),
+    word("data set", "source"),
+    word("image", "image"),
+    word("label", "label"),
+    word("called", "status"),
+    decimal("Dice", "dice"),
 )
 
 

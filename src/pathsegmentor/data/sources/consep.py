@@ -38,6 +38,8 @@ LAYOUT = (
     "Train/Images/train_N.png and Test/Images/test_N.png",
     "Train/Labels/train_N.mat and Test/Labels/test_N.mat (inst_map and type_map, or one H x W x 2 array)",
 )
+# Beside copies with merged types some have the seven published ones as PNG of the same pixels.
+SEVEN = "Types7"
 MPP = 0.25
 FACTOR = 1.0
 
@@ -60,8 +62,10 @@ def _items(base: Path) -> Iterator[Item | Problem]:
         for pair in files.paired(unique, files.visible(base / part / "Labels", "*.mat")):
             if isinstance(pair, Problem):
                 yield Problem(f"{part}: {pair.what}")
-            else:
-                yield Item(pair[0].stem, pair, MPP, FACTOR, part.lower(), note=coding)
+                continue
+            seven = base / part / SEVEN / f"{pair[0].stem}.png"
+            found = (*pair, seven) if seven.is_file() else pair
+            yield Item(pair[0].stem, found, MPP, FACTOR, part.lower(), note="original" if found != pair else coding)
 
 
 def _coding(paths: list[Path]) -> str:
@@ -105,6 +109,8 @@ def read(item: Item) -> Annotated:
     """Nuclei of every kind, as instances, outlined wherever they occur."""
     pixels = files.rgb(item.files[0])
     instances, kinds = _maps(item.files[1])
+    if len(item.files) > 2:
+        kinds = _whole(files.codes(item.files[2]), item.files[2])
     labels, highest = CODINGS[item.note]
     for mask, name in ((instances, "inst_map"), (kinds, "type_map")):
         files.same_size(pixels, mask, f"{item.name} ({name})")
