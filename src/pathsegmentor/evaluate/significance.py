@@ -25,7 +25,10 @@ def t_test(ours: NDArray[np.float64], other: NDArray[np.float64]) -> float | Non
 
 
 def wilcoxon(ours: NDArray[np.float64], other: NDArray[np.float64]) -> float | None:
-    """The p of the one-sided Wilcoxon signed-rank test; None where no pair differs. Equal pairs are left out, and ties are allowed for."""
+    """The p of the one-sided Wilcoxon signed-rank test; None where no pair differs.
+
+    Equal pairs are left out, and ties are allowed for.
+    """
     difference = ours - other
     difference = difference[difference != 0]
     if not len(difference):
