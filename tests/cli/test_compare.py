@@ -18,6 +18,7 @@ labels:
 """
 
 
+@pytest.mark.slow
 def test_runs_are_compared_and_a_mapped_one_says_what_it_was_not_asked(
     here: Callable[..., Done], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
