@@ -61,7 +61,9 @@ def _series(path: Path) -> tuple[Path, ...]:
     own = ""
     for file in instances(path if path.is_dir() else path.parent):
         try:
-            uid = str(pydicom.dcmread(file, specific_tags=["SeriesInstanceUID"], stop_before_pixels=True).SeriesInstanceUID)
+            uid = str(
+                pydicom.dcmread(file, specific_tags=["SeriesInstanceUID"], stop_before_pixels=True).SeriesInstanceUID
+            )
         except Exception:  # a broken neighbour is no reason to refuse a slide
             uid = f"unreadable {file.name}"
         found[uid].append(file)
@@ -110,7 +112,7 @@ class WsiDicomSource:
         first = self._levels[0]
         self.scale = agreed([stated("PixelSpacing", first.mpp.width, first.mpp.height)])
         self.bounds: Box | None = None
-        self.associated = tuple(name for name in ("label", "overview", "thumbnail") if getattr(slide, f"{name}s", None))
+        self.associated: tuple[str, ...] = tuple(name for name in ("label", "overview", "thumbnail") if getattr(slide, f"{name}s", None))
         self.notes: tuple[str, ...] = ()
         self._lock = threading.Lock()
 

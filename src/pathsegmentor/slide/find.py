@@ -24,7 +24,7 @@ GROUP = "pathsegmentor.readers"
 READERS: tuple[Reader, ...] = (DicomReader(), ZarrReader(), OpenSlideReader(), TiffReader(), PlainReader())
 # What these begin with, and what reads them.
 _OTHERS = {
-    b"<DataObject ObjectType=\"DPUfsImport\"": "Philips iSyntax; export it as TIFF or DICOM",
+    b'<DataObject ObjectType="DPUfsImport"': "Philips iSyntax; export it as TIFF or DICOM",
     b"ZISRAWFILE": "Zeiss CZI; export it as OME-TIFF if OpenSlide does not open it",
 }
 

@@ -15,8 +15,8 @@ def sha256_of(files: Sequence[Path]) -> str:
     """Of one file of at most 256 MiB, the SHA-256 of its bytes.
 
     Of a larger one, or of several: of every file's name and size, and of samples: 64 evenly spaced pieces of 64 KiB
-    (the first and the last bytes among them) of up to 256 evenly chosen files. It tells slides apart; it does not find a
-    changed byte between the samples.
+    (the first and the last bytes among them) of up to 256 evenly chosen files. It tells slides apart; it does not
+    find a changed byte between the samples.
     """
     if len(files) == 1 and files[0].stat().st_size <= WHOLE_BYTES:
         with files[0].open("rb") as file:

@@ -59,13 +59,13 @@ class ZarrSource:
         for array in self._arrays:
             _check(array, names)
         sizes = [(array.shape[-1], array.shape[-2]) for array in self._arrays]
-        self.levels = levels_of(sizes, [_chunk(array)[:-3:-1] for array in self._arrays])
+        self.levels = levels_of(sizes, [(_chunk(array)[-1], _chunk(array)[-2]) for array in self._arrays])
         self.scale = _scale(about, entries[0], axes)
         self.bounds: Box | None = None
-        self.files = tuple(sorted(p for p in path.rglob("*") if p.is_file()))
+        self.files: tuple[Path, ...] = tuple(sorted(p for p in path.rglob("*") if p.is_file()))
         self.associated: tuple[str, ...] = ()
         planes = int(np.prod([n for name, n in zip(names, self._arrays[0].shape, strict=True) if name in "tz"]))
-        self.notes = (f"it holds {planes} planes (depth or time); the first was read",) if planes > 1 else ()
+        self.notes: tuple[str, ...] = (f"it holds {planes} planes (depth or time); the first was read",) if planes > 1 else ()
 
     def close(self) -> None:
         """Nothing is held open."""

@@ -28,10 +28,10 @@ class PictureSource:
 
     def __init__(self, picture: Picture, path: Path) -> None:
         self._pixels = picture.pixels
-        self.levels = (Level(picture.width, picture.height, (1.0, 1.0), (picture.width, picture.height)),)
+        self.levels: tuple[Level, ...] = (Level(picture.width, picture.height, (1.0, 1.0), (picture.width, picture.height)),)
         self.scale = Scale(picture.mpp, picture.no_mpp)
         self.bounds: Box | None = None
-        self.files = (path,)
+        self.files: tuple[Path, ...] = (path,)
         self.associated: tuple[str, ...] = ()
         self.notes = picture.notes
 

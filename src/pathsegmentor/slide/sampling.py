@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+_Places = NDArray[np.int64]
+
 
 def weights(start: float, step: float, count: int, first: int, stored: int) -> csr_array:
     """(count, stored) weights of stored pixels ``first``, ``first + 1``, ... for new pixels along one axis.
@@ -14,7 +16,7 @@ def weights(start: float, step: float, count: int, first: int, stored: int) -> c
     it covers; of less than one stored pixel, the line between the two centres next to its own. What lies
     outside of the stored pixels is that at the edge.
     """
-    lows = start + step * np.arange(count)
+    lows = start + step * np.arange(count, dtype=np.float64)
     if step >= 1:
         rows, columns, values = _areas(lows, lows + step)
     else:
@@ -23,7 +25,7 @@ def weights(start: float, step: float, count: int, first: int, stored: int) -> c
     return csr_array((values, (rows, columns)), shape=(count, stored))
 
 
-def _areas(lows: NDArray[np.float64], highs: NDArray[np.float64]) -> tuple[NDArray, NDArray, NDArray]:
+def _areas(lows: NDArray[np.float64], highs: NDArray[np.float64]) -> tuple[_Places, _Places, NDArray[np.float64]]:
     # Rounding must not draw in a neighbour by a billionth.
     near = [np.where(np.abs(v - np.rint(v)) < 1e-6, np.rint(v), v) for v in (lows, highs)]
     lows, highs = near
@@ -37,7 +39,7 @@ def _areas(lows: NDArray[np.float64], highs: NDArray[np.float64]) -> tuple[NDArr
     return rows[used], columns[used], values[used]
 
 
-def _lines(centres: NDArray[np.float64]) -> tuple[NDArray, NDArray, NDArray]:
+def _lines(centres: NDArray[np.float64]) -> tuple[_Places, _Places, NDArray[np.float64]]:
     left = np.floor(centres - 0.5)
     right = centres - 0.5 - left
     rows = np.tile(np.arange(len(centres)), 2)
@@ -45,9 +47,7 @@ def _lines(centres: NDArray[np.float64]) -> tuple[NDArray, NDArray, NDArray]:
     return rows, columns, np.concatenate([1 - right, right])
 
 
-def resample(
-    values: NDArray[np.uint8], rows: csr_array, columns: csr_array
-) -> NDArray[np.float64]:
+def resample(values: NDArray[np.uint8], rows: csr_array, columns: csr_array) -> NDArray[np.float64]:
     """(h, w, c) to (H, W, c) by weights of rows (H, h) and columns (W, w)."""
     height, width, channels = values.shape
     tall = rows @ values.reshape(height, width * channels).astype(np.float64)

@@ -22,6 +22,7 @@ from pathsegmentor.imaging.scale import LARGEST_RATIO
 from pathsegmentor.slide.identity import sha256_of
 from pathsegmentor.slide.sampling import resample, weights
 from pathsegmentor.slide.source import DAMAGED, UNSTORED, Box, Level, Source
+from pathsegmentor.slide.trust import trusted
 
 Mpp = tuple[float, float]
 Outside = Literal["mirror", "white"]
@@ -58,17 +59,18 @@ class Slide:
     def __init__(self, path: Path, source: Source, reader: str, mpp: float | Mpp | None = None) -> None:
         self.path, self.name, self.reader = path, path.name, reader
         self._source = source
-        self.levels: tuple[Level, ...] = source.levels
-        first = self.levels[0]
+        first = source.levels[0]
         if not (0 < first.width <= _MOST_SIDE and 0 < first.height <= _MOST_SIDE):
             raise BadInput(f"says that it has {first.width} x {first.height} pixels: it is damaged or no slide")
         self.size = first.width, first.height
+        self._numbers, doubts = trusted(source)
+        self.levels: tuple[Level, ...] = tuple(source.levels[number] for number in self._numbers)
         self.bounds = source.bounds or Box(0, 0, *self.size)
         self.associated = source.associated
         given = check_mpp(mpp) if mpp is not None else None
         self.mpp: Mpp | None = given or source.scale.mpp
         self.no_mpp = "" if self.mpp else source.scale.no_mpp
-        notes = [*source.notes, "" if given else source.scale.note, _disagreement(given, source.scale.mpp)]
+        notes = [*source.notes, *doubts, "" if given else source.scale.note, _disagreement(given, source.scale.mpp)]
         self.notes = tuple(dict.fromkeys(filter(None, notes)))
         self._lock = threading.Lock()
         self._lost: dict[tuple[int, int], set[int]] = {}
@@ -144,7 +146,9 @@ class Slide:
         is gone or nothing of it can be read.
         """
         if width < 1 or height < 1:
-            raise BadInput(f"a region of {width} x {height} pixels shows nothing; give a width and height of at least 1")
+            raise BadInput(
+                f"a region of {width} x {height} pixels shows nothing; give a width and height of at least 1"
+            )
         rows, columns = size or (self.size_at(width, height, mpp) if mpp else (height, width))
         steps = width / columns, height / rows
         level = self._level(steps)
@@ -173,7 +177,12 @@ class Slide:
         return max(int(min(y, side)), 1), max(int(min(x, side)), 1)
 
     def _sampled(
-        self, number: int, origin: tuple[int, int], steps: tuple[float, float], block: tuple[slice, slice], outside: Outside
+        self,
+        number: int,
+        origin: tuple[int, int],
+        steps: tuple[float, float],
+        block: tuple[slice, slice],
+        outside: Outside,
     ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         """New pixels of one block of a region, and which of them are lost."""
         level = self.levels[number]
@@ -188,7 +197,9 @@ class Slide:
         plain = [scaled == 1 and abs(start - round(start)) < 1e-6 for start, scaled, *_ in axes]
         if all(plain):
             return pixels, lost
-        across, down_ = (weights(start, scaled, count, first, last - first) for start, scaled, count, first, last in axes)
+        across, down_ = (
+            weights(start, scaled, count, first, last - first) for start, scaled, count, first, last in axes
+        )
         new = np.rint(resample(pixels, down_, across)).astype(np.uint8)
         if not lost.any():
             return new, np.zeros(new.shape[:2], np.uint8)
@@ -205,7 +216,7 @@ class Slide:
         inside_x, inside_y = (_mirrored(at, side) for at, side in ((xs, level.width), (ys, level.height)))
         left, top = int(inside_x.min()), int(inside_y.min())
         width, height = int(inside_x.max()) - left + 1, int(inside_y.max()) - top + 1
-        patch = self._source.patch(number, left, top, width, height)
+        patch = self._source.patch(self._numbers[number], left, top, width, height)
         pixels = patch.pixels
         lost = patch.lost if patch.lost is not None else np.zeros(pixels.shape[:2], np.uint8)
         self._tally(number, left, top, lost)

@@ -97,9 +97,9 @@ class TiffSource:
         page = self._levels[0][0]
         self.scale = agreed(statements(self._tiff.pages.first, page))
         self.bounds: Box | None = None
-        self.files = (path,)
-        self.associated = tuple(s.name for s in self._tiff.series[1:]) if self._tiff.is_svs else ()
-        self.notes = tuple(_notes(self._tiff, page))
+        self.files: tuple[Path, ...] = (path,)
+        self.associated: tuple[str, ...] = tuple(s.name for s in self._tiff.series[1:]) if self._tiff.is_svs else ()
+        self.notes: tuple[str, ...] = tuple(_notes(self._tiff, page))
         self._size = path.stat().st_size
         self._file = os.open(path, os.O_RDONLY)
 
@@ -225,7 +225,9 @@ def _colours(page: TiffPage, values: NDArray[np.uint8], separate: bool) -> NDArr
 
 def _notes(tiff: TiffFile, page: TiffPage) -> list[str]:
     notes = []
-    planes = int(np.prod([n for axis, n in zip(tiff.series[0].axes, tiff.series[0].shape, strict=True) if axis in "ZTI"]))
+    planes = int(
+        np.prod([n for axis, n in zip(tiff.series[0].axes, tiff.series[0].shape, strict=True) if axis in "ZTI"])
+    )
     if planes > 1:
         notes.append(f"it holds {planes} planes (depth or time); the first was read")
     if page.iccprofile:

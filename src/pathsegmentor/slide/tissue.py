@@ -22,8 +22,8 @@ class SlideTissue:
     """Where a slide has tissue.
 
     ``mask`` (h, w) is where tissue can lie, ``sure`` (h, w) what surely is stained; both cover the whole of the slide.
-    ``mpp`` is um per pixel of the mask and ``scale`` pixels of level 0 per pixel of it, as (x, y). ``state`` is "found",
-    or "empty" with the reason in ``why_empty``. ``overview`` (h, w, 3) is what was looked at; ``lost_um2`` the area in
+    ``mpp`` is um per pixel of the mask and ``scale`` pixels of level 0 per pixel of it, as (x, y). ``state`` is
+    "found", or "empty" with the reason in ``why_empty``. ``overview`` (h, w, 3) is what was looked at; ``lost_um2`` the area in
     which nothing could be seen because the file is damaged there.
     """
 
@@ -78,7 +78,9 @@ def find_slide_tissue(slide: Slide) -> SlideTissue:
     lost = float((seen.lost == DAMAGED).sum()) * found_mpp[0] * found_mpp[1] if seen.lost is not None else 0.0
     empty = not sure.any()
     why = _why(tissue, seen) if empty else ""
-    return SlideTissue(mask & (not empty), sure, seen.pixels, found_mpp, scale, "empty" if empty else "found", why, lost)
+    return SlideTissue(
+        mask & (not empty), sure, seen.pixels, found_mpp, scale, "empty" if empty else "found", why, lost
+    )
 
 
 def _why(tissue: Tissue, seen: Region) -> str:

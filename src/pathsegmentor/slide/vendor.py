@@ -56,11 +56,15 @@ class OpenSlideSource:
         self.scale = _scale(properties)
         self.bounds = _bounds(properties, sizes[0])
         self.files = _files(path, properties.get("openslide.vendor", ""))
-        self.associated = tuple(self._handle.associated_images)
-        notes = [] if self.bounds is None else ["only a part of its area was scanned (bounds); all positions are of the whole"]
+        self.associated: tuple[str, ...] = tuple(self._handle.associated_images)
+        notes = (
+            []
+            if self.bounds is None
+            else ["only a part of its area was scanned (bounds); all positions are of the whole"]
+        )
         if "openslide.icc-size" in properties:
             notes.append("its colour profile was not applied: values are taken as stored")
-        self.notes = tuple(notes)
+        self.notes: tuple[str, ...] = tuple(notes)
         colour = properties.get("openslide.background-color", "ffffff")
         self._paper = np.array([int(colour[i : i + 2], 16) for i in (0, 2, 4)], np.uint32)
 
