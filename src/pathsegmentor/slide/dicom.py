@@ -112,7 +112,9 @@ class WsiDicomSource:
         first = self._levels[0]
         self.scale = agreed([stated("PixelSpacing", first.mpp.width, first.mpp.height)])
         self.bounds: Box | None = None
-        self.associated: tuple[str, ...] = tuple(name for name in ("label", "overview", "thumbnail") if getattr(slide, f"{name}s", None))
+        self.associated: tuple[str, ...] = tuple(
+            name for name in ("label", "overview", "thumbnail") if getattr(slide, f"{name}s", None)
+        )
         self.notes: tuple[str, ...] = ()
         self._lock = threading.Lock()
 

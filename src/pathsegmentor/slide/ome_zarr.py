@@ -65,7 +65,9 @@ class ZarrSource:
         self.files: tuple[Path, ...] = tuple(sorted(p for p in path.rglob("*") if p.is_file()))
         self.associated: tuple[str, ...] = ()
         planes = int(np.prod([n for name, n in zip(names, self._arrays[0].shape, strict=True) if name in "tz"]))
-        self.notes: tuple[str, ...] = (f"it holds {planes} planes (depth or time); the first was read",) if planes > 1 else ()
+        self.notes: tuple[str, ...] = (
+            (f"it holds {planes} planes (depth or time); the first was read",) if planes > 1 else ()
+        )
 
     def close(self) -> None:
         """Nothing is held open."""

@@ -28,7 +28,9 @@ class PictureSource:
 
     def __init__(self, picture: Picture, path: Path) -> None:
         self._pixels = picture.pixels
-        self.levels: tuple[Level, ...] = (Level(picture.width, picture.height, (1.0, 1.0), (picture.width, picture.height)),)
+        self.levels: tuple[Level, ...] = (
+            Level(picture.width, picture.height, (1.0, 1.0), (picture.width, picture.height)),
+        )
         self.scale = Scale(picture.mpp, picture.no_mpp)
         self.bounds: Box | None = None
         self.files: tuple[Path, ...] = (path,)
