@@ -16,7 +16,7 @@ from pathsegmentor.slide.ome_zarr import ZarrReader
 from pathsegmentor.slide.plain import PlainReader
 from pathsegmentor.slide.slide import Slide, in_one_line
 from pathsegmentor.slide.source import Reader
-from pathsegmentor.slide.tiff import TiffReader, is_tiff, other_maker
+from pathsegmentor.slide.tiff import TiffReader, check_directories, is_tiff, other_maker
 from pathsegmentor.slide.vendor import OpenSlideReader
 
 GROUP = "pathsegmentor.readers"
@@ -49,6 +49,8 @@ def open_slide(path: Path | str, mpp: float | tuple[float, float] | None = None)
 
 def find_reader(path: Path) -> Reader:
     """The first reader that knows a path; raises ``BadInput`` (without the path) if there is none."""
+    if path.is_file() and is_tiff(path):
+        check_directories(path)
     for reader in (*plugged(), *READERS[:-1]):
         if reader.knows(path):
             return reader

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import cv2
 import numpy as np
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 # Smaller plain TIFF are pictures, whatever they hold; these sizes are pixels.
 SMALLEST_STRIPED, _LARGEST_PIECE = 25_000_000, 1 << 26
+_MOST_PAGES = 1 << 16
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _YCBCR = 0, 1, 2, 6
 _JPEG, _APERIO_YCBCR, _GENERAL = (6, 7, 33007, 34892), 33003, (1, 5, 8, 32773, 32946, 34925, 50000)
 _ASSOCIATED, _UNASSOCIATED = 1, 2
@@ -60,6 +61,26 @@ def is_tiff(path: Path) -> bool:
             return file.read(4) in SIGNATURES
     except OSError:
         return False
+
+
+def check_directories(path: Path) -> None:
+    """Refuse a TIFF whose directories lead back to one another; raises ``BadInput`` (without the path)."""
+    with path.open("rb") as file:
+        start = file.read(16)
+        order: Literal["little", "big"] = "little" if start[:2] == b"II" else "big"
+        big = int.from_bytes(start[2:4], order) == 43
+        counted, entry, link = (8, 20, 8) if big else (2, 12, 4)
+        at, seen = int.from_bytes(start[8:16] if big else start[4:8], order), set[int]()
+        while at:
+            if at in seen or len(seen) > _MOST_PAGES:
+                raise BadInput("is damaged: its directories (pages) lead back to one another without an end")
+            seen.add(at)
+            file.seek(at)
+            count = int.from_bytes(file.read(counted), order)
+            if count > 1 << 16:
+                return
+            file.seek(at + counted + count * entry)
+            at = int.from_bytes(file.read(link), order)
 
 
 def other_maker(file: TiffFile) -> str:
