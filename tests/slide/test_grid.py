@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from pathlib import Path
 
 from pathsegmentor.errors import BadInput
 from pathsegmentor.slide import Box, Grid, find_slide_tissue, open_slide, with_tissue
@@ -31,7 +33,7 @@ def test_cores_cover_the_slide_once(grid: Grid) -> None:
     covered = sum(grid.core(r, c).width * grid.core(r, c).height for r in range(rows) for c in range(columns))
     assert covered == grid.size[0] * grid.size[1]
     across = [grid.core(0, c) for c in range(columns)]
-    assert across[0].x == 0 and all(a.x + a.width == b.x for a, b in zip(across, across[1:]))
+    assert across[0].x == 0 and all(a.x + a.width == b.x for a, b in pairwise(across))
 
 
 @given(GRIDS, st.data())

@@ -23,8 +23,8 @@ class SlideTissue:
 
     ``mask`` (h, w) is where tissue can lie, ``sure`` (h, w) what surely is stained; both cover the whole of the slide.
     ``mpp`` is um per pixel of the mask and ``scale`` pixels of level 0 per pixel of it, as (x, y). ``state`` is
-    "found", or "empty" with the reason in ``why_empty``. ``overview`` (h, w, 3) is what was looked at; ``lost_um2`` the area in
-    which nothing could be seen because the file is damaged there.
+    "found", or "empty" with the reason in ``why_empty``. ``overview`` (h, w, 3) is what was looked at; ``lost_um2``
+    the area in which nothing could be seen because the file is damaged there.
     """
 
     mask: NDArray[np.bool_]
