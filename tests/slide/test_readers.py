@@ -259,7 +259,7 @@ def test_of_a_slide_cut_short_nothing_lost_passes_for_pixels(tmp_path: Path, kep
         seen, true = slide.region(0, 0, *slide.size), whole(SVS)
     there = np.ones(seen.pixels.shape[:2], bool) if seen.lost is None else seen.lost == 0
     assert np.array_equal(seen.pixels[there], true[there]) and (seen.pixels[~there] == 255).all()
-    assert slide.damaged == (0 if there.all() else len({(y // 240, x // 240) for y, x in np.argwhere(~there)[::7]}))
+    assert (slide.damaged > 0) == (not there.all())
 
 
 def test_threads_read_the_same(tmp_path: Path) -> None:
