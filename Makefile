@@ -28,7 +28,7 @@ setup: .venv/.stamp
 	  echo "pathsegmentor needs Python 3.11 or newer, and '$(PYTHON)' is not; try: make setup PYTHON=python3.12" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install -q -U pip
-	$(BIN)/python -m pip install -q -c constraints/cpu.txt -e '.[text,train,dev]'
+	$(BIN)/python -m pip install -q -c constraints/cpu.txt -e '.[text,train,slide,dev]'
 	@touch $@
 
 # Uses a torch that the interpreter already has; without one, pip takes the newest release.
@@ -37,7 +37,7 @@ setup-gpu:
 	  echo "pathsegmentor needs Python 3.11 or newer, and '$(PYTHON)' is not; try: make setup-gpu PYTHON=python3.12" >&2; exit 1; }
 	$(PYTHON) -m venv --system-site-packages .venv
 	$(BIN)/python -m pip install -q -U pip
-	$(BIN)/python -m pip install -q -e '.[text,train,dev]'
+	$(BIN)/python -m pip install -q -e '.[text,train,slide,dev]'
 	@touch .venv/.stamp
 
 demo: .venv/.stamp

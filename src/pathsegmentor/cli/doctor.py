@@ -21,7 +21,18 @@ from pathsegmentor.imaging import read_picture
 from pathsegmentor.model.find import bundled
 from pathsegmentor.segment import Segmenter
 
-PACKAGES = ("torch", "numpy", "pillow", "opencv-python-headless", "shapely", "tokenizers", "transformers")
+PACKAGES = (
+    "torch",
+    "numpy",
+    "pillow",
+    "opencv-python-headless",
+    "shapely",
+    "tokenizers",
+    "transformers",
+    "openslide-python",
+    "zarr",
+    "wsidicom",
+)
 # The bundled model must find most of the glands in the bundled picture; far below what it really reaches.
 LEAST_DICE = 0.7
 
