@@ -59,10 +59,13 @@ def options(
 
 @app.command()
 def segment(
-    image: Annotated[Path, typer.Argument(parser=path, help="PNG, JPEG, TIFF, BMP or WebP.")],
+    image: Annotated[Path, typer.Argument(parser=path, help="An image, or a slide of any format.")],
     prompts: Annotated[list[str], typer.Argument(metavar="PROMPT...", help="What to segment, in words.")],
     model: ModelName = "nano",
     mpp: Annotated[float | None, typer.Option(help="Um per pixel, if the file does not say.")] = None,
+    region: Annotated[
+        str | None, typer.Option(metavar="X,Y,WIDTH,HEIGHT", help="Part of a slide, in its full-resolution pixels.")
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(parser=path, help="Folder for the results [IMAGE's name + -segmented].")
     ] = None,
@@ -73,7 +76,7 @@ def segment(
     """Segment an image: overlay, masks, GeoJSON for QuPath, numbers."""
     from pathsegmentor.cli.segment import run
 
-    run(image, prompts, model, mpp, out, threshold, device, as_json)
+    run(image, prompts, model, mpp, region, out, threshold, device, as_json)
 
 
 @app.command()

@@ -12,10 +12,11 @@ from pathsegmentor.cli.plain import plain
 from pathsegmentor.cli.progress import bar
 from pathsegmentor.cli.streams import speaking
 from pathsegmentor.cli.tell import tell_json, tell_table
+from pathsegmentor.errors import BadInput
 from pathsegmentor.export.folder import file_names, write
 from pathsegmentor.export.place import own_folder, placed
-from pathsegmentor.imaging import read_picture
 from pathsegmentor.segment import EncodedImage, Result, Segmenter
+from pathsegmentor.slide import Box, cut_out
 
 
 def run(
@@ -23,20 +24,24 @@ def run(
     prompts: list[str],
     model: str,
     mpp: float | None,
+    region: str | None,
     out: Path | None,
     threshold: float | None,
     device: str,
     as_json: bool,
 ) -> None:
     """Read, segment, write, tell."""
+    box = _box(region) if region else None
     with _quiet_libraries():
-        picture = read_picture(image, mpp)
+        picture = cut_out(image, mpp, box)
     segmenter = Segmenter.from_pretrained(model, device)
     encoded = segmenter.encode_image(picture)
     # What is wrong with the request, or with the place, is said before minutes are spent.
     labels = [candidate.label for candidate in segmenter.understand(prompts)]
     segmenter.threshold(threshold)
-    folder = own_folder(image, picture.sha256) if out is None else out
+    # Regions of one slide do not replace each other.
+    named = image.with_name(f"{image.stem}-{region.replace(',', '-')}{image.suffix}") if region else image
+    folder = own_folder(named, picture.sha256) if out is None else out
     only = picture.sha256 if out is None else None
     with placed(folder, file_names(labels, picture), [image], only) as stage:
         result = _segment(segmenter, encoded, prompts, threshold)
@@ -45,6 +50,17 @@ def run(
         tell_json(result.to_dict(masks))
     else:
         _tell(result, folder)
+
+
+def _box(text: str) -> Box:
+    """A region from ``x,y,width,height``."""
+    try:
+        x, y, width, height = (int(part) for part in text.split(","))
+    except ValueError as error:
+        raise BadInput(
+            f"--region {text} is not x,y,width,height in whole pixels, such as 2000,3000,1024,1024"
+        ) from error
+    return Box(x, y, width, height)
 
 
 def _segment(segmenter: Segmenter, encoded: EncodedImage, prompts: list[str], threshold: float | None) -> Result:

@@ -1,4 +1,4 @@
-"""GeoJSON that QuPath opens: one feature per object, in pixels of the image.
+"""GeoJSON that QuPath opens: one feature per object, in pixels of the image, or of the slide that it is a region of.
 
 Tissue becomes annotations (editable), nuclei and cells become detections (light to draw). Ids depend on
 the image, the label and the place only, so the same result gives the same file.
@@ -27,7 +27,10 @@ def _features(result: Result, found: Found, colour: Sequence[int]) -> Iterator[s
     """One feature for each object of an answer."""
     kind = "annotation" if found.label.structure.lower() == "tissue" else "detection"
     # Shapely writes them itself: an outline can have a million rings, too many for lists of Python.
-    shapes = shapely.to_geojson([item.polygon for item in found.objects])
+    polygons = [item.polygon for item in found.objects]
+    if any(result.offset):
+        polygons = list(shapely.transform(polygons, lambda corners: corners + result.offset))
+    shapes = shapely.to_geojson(polygons)
     for number, (item, shape) in enumerate(zip(found.objects, shapes, strict=True)):
         name = f"{result.image_sha256}:{result.weights_sha256}:{found.label.id}:{number}"
         properties = {

@@ -24,6 +24,9 @@ class Picture:
     ``source`` is the file's name, ``sha256`` that of its bytes (None for an array). ``no_mpp`` says why
     there is no scale. ``profile`` names the file's ICC profile, which is not applied. ``notes`` are lines
     for people about what had to be decided, or cannot be trusted, in reading.
+
+    Of a slide, ``origin`` is the place (x, y) of the first pixel, and ``shown_from`` that from which viewers such as
+    QuPath count; ``is_region`` says that only a part of the slide was asked for.
     """
 
     pixels: NDArray[np.uint8]
@@ -33,6 +36,9 @@ class Picture:
     no_mpp: str = UNSAID
     profile: str | None = None
     notes: tuple[str, ...] = ()
+    origin: tuple[int, int] = (0, 0)
+    shown_from: tuple[int, int] = (0, 0)
+    is_region: bool = False
 
     @property
     def height(self) -> int:

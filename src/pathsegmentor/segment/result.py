@@ -74,7 +74,8 @@ class Result:
 
     ``notes`` say what had to be decided, or cannot be trusted, in reading the image; ``icc_profile`` names
     the image's profile, which is not applied. ``threads`` is how many torch had: another number may round
-    another way, and move a pixel that lies on the threshold.
+    another way, and move a pixel that lies on the threshold. ``region`` (x, y, width, height) says which part of a
+    slide this is, if it is one; ``shown_from`` is the place from which viewers such as QuPath count.
     """
 
     image: str
@@ -91,6 +92,14 @@ class Result:
     notes: tuple[str, ...] = ()
     icc_profile: str | None = None
     threads: int = 1
+    region: tuple[int, int, int, int] | None = None
+    shown_from: tuple[int, int] = (0, 0)
+
+    @property
+    def offset(self) -> tuple[int, int]:
+        """What viewers add to (x, y) of this image's pixels."""
+        x, y = self.region[:2] if self.region else (0, 0)
+        return x - self.shown_from[0], y - self.shown_from[1]
 
     @property
     def distinct(self) -> tuple[Found, ...]:
@@ -111,7 +120,7 @@ class Result:
             "model": self.model,
             "notes": list(self.notes),
             "results": [f.to_dict(p) for f, p in zip(self.founds, paths, strict=True)],
-        }
+        } | ({"region": list(self.region)} if self.region else {})
 
     def record(self, masks: list[str]) -> dict[str, Any]:
         """``to_dict`` and all that a replay needs: hashes, settings, version, how words were read.
@@ -127,6 +136,7 @@ class Result:
             "icc_profile": self.icc_profile,
             "threshold": self.threshold,
             "threads": self.threads,
+            "geojson_offset": list(self.offset),
             "encode_seconds": round(self.encode_seconds, 3),
             "version": self.version,
             "note": "research use only",

@@ -130,6 +130,8 @@ class Segmenter:
             notes=picture.notes,
             icc_profile=picture.profile,
             threads=torch.get_num_threads(),
+            region=(*picture.origin, picture.width, picture.height) if picture.is_region else None,
+            shown_from=picture.shown_from,
         )
 
     def understand(self, prompts: str | Sequence[str]) -> list[Candidate]:

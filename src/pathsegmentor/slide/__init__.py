@@ -1,5 +1,6 @@
 """Whole slides: readers of every format behind one ``Slide``, tissue, and the grid of tiles."""
 
+from pathsegmentor.slide.cut import cut_out
 from pathsegmentor.slide.find import open_slide
 from pathsegmentor.slide.grid import Grid, GridTile, with_tissue
 from pathsegmentor.slide.slide import Region, Slide
@@ -17,6 +18,7 @@ __all__ = [
     "Slide",
     "SlideTissue",
     "Source",
+    "cut_out",
     "find_slide_tissue",
     "open_slide",
     "with_tissue",

@@ -47,6 +47,17 @@ def open_slide(path: Path | str, mpp: float | tuple[float, float] | None = None)
             raise
 
 
+def is_plain(path: Path) -> bool:
+    """Whether a path is read best as one picture: a file that needs none of the readers that only slides have.
+
+    Raises ``BadInput`` as ``open_slide`` does.
+    """
+    if not path.exists():
+        raise BadInput(f"{path} does not exist")
+    with in_one_line(path):
+        return find_reader(path).name in (PlainReader.name, TiffReader.name)
+
+
 def find_reader(path: Path) -> Reader:
     """The first reader that knows a path; raises ``BadInput`` (without the path) if there is none."""
     if path.is_file() and is_tiff(path):
