@@ -40,14 +40,14 @@ def dice(found: Mask, truth: Mask) -> float:
     """2 |A and B| / (|A| + |B|); 1 if both are empty, 0 if one is."""
     _check(found, truth)
     total = np.count_nonzero(found) + np.count_nonzero(truth)
-    return 1.0 if total == 0 else 2.0 * np.count_nonzero(found & truth) / total
+    return 1.0 if total == 0 else float(2.0 * np.count_nonzero(found & truth) / total)
 
 
 def iou(found: Mask, truth: Mask) -> float:
     """|A and B| / |A or B|; 1 if both are empty, 0 if one is."""
     _check(found, truth)
     total = np.count_nonzero(found | truth)
-    return 1.0 if total == 0 else np.count_nonzero(found & truth) / total
+    return 1.0 if total == 0 else float(np.count_nonzero(found & truth) / total)
 
 
 def boundary_dice(found: Mask, truth: Mask, width_px: float) -> float:
