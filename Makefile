@@ -1,5 +1,5 @@
 # The daily actions; continuous integration calls only these.
-# `make setup PYTHON=python3.12` chooses another interpreter.
+# `make setup PYTHON=python3.12` chooses another interpreter, `make test WORKERS=4` runs more files at once.
 
 PYTHON ?= python3
 # Small models gain nothing from many threads, and tests share the machine.
@@ -55,8 +55,10 @@ pathseg: .venv/.stamp
 	$(BIN)/pathsegmentor data build $(foreach name,$(NANO_SOURCES),--source $(name)=$(DATA)/$(name)) \
 	  --split consep=official --all-labels --out pathseg
 
+# Files side by side, each with one thread: the machine is then as busy as one run can make it.
+WORKERS ?= 2
 test: .venv/.stamp
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope
 
 .venv/.ray: .venv/.stamp
 	$(BIN)/python -m pip install -q -c constraints/cpu.txt -e '.[ray]'
