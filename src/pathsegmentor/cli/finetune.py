@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import sys
 from dataclasses import asdict, dataclass
@@ -129,7 +128,7 @@ def _finish(
     describe_learnt(folder, base, provenance, synonyms)
     if asked.out.is_dir():
         asked.out.rmdir()
-    os.rename(folder, asked.out)
+    folder.rename(asked.out)
     if as_json:
         tell_json({"model": str(asked.out), **provenance})
         return

@@ -8,7 +8,6 @@ scale), and ``order.csv``: the images by how sure the model is, the least sure f
 from __future__ import annotations
 
 import csv
-import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -86,7 +85,7 @@ def annotate(
             _tables(stage, seen, labels)
             if out.is_dir():
                 out.rmdir()
-            os.rename(stage, out)
+            stage.rename(out)
     return seen, failed
 
 

@@ -33,7 +33,6 @@ STEPS = 150
 KEEP = 10.0
 # How often an image of all data that is rehearsed is drawn for one of the user's.
 REHEARSED = 1.0
-RANDOM_WALK = 0.98
 
 
 @dataclass(frozen=True)
