@@ -55,7 +55,7 @@ def run(asked: Request, resume: bool, as_json: bool) -> None:
     labels = labels_of(data, names, asked.model, asked.labels)
     synonyms = synonyms_of(asked.words, labels)
     settings = settings_for(
-        asked.out.name, data, names, Wanted(labels, asked.scale), asked.model, asked.what, asked.steps, asked.seed
+        asked.out.name, data, names, asked.model, Wanted(labels, asked.scale), asked.what, asked.steps, asked.seed
     )
     try:
         folder = train(settings, work / "pathseg", work, resume)
