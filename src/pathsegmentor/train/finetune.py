@@ -140,9 +140,7 @@ def with_scales(config: ModelConfig, known: set[str], wanted: Wanted, entries: S
         scale = wanted.scale or (alike.most_common(1)[0][0] if alike else config.default_mpp)
         if coarse > 2 * scale:
             if wanted.scale:
-                raise BadInput(
-                    f"--scale {scale:g}: the images have {coarse:.3g} um per pixel; give {coarse / 2:.3g} or more"
-                )
+                raise BadInput(f"--scale {scale:g}: images of {coarse:.3g} um per pixel are too coarse for that")
             scale = round(coarse, 4)
         mpp[label] = scale
     return replace(config, mpp=mpp)
