@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
 
 from pathsegmentor.model.network import PathSegmentorNet
 from pathsegmentor.train.keep import Keep
-from tests.train.tiny import TINY
+from pathsegmentor.train.run import keeper, teach
+from pathsegmentor.train.start import Start
+from pathsegmentor.train.words import prompt_tokenizer
+from tests.train.tiny import TINY, config
 
 
 @pytest.fixture(scope="module")
@@ -58,3 +62,30 @@ def test_the_labels_asked_depend_on_the_seed_alone(net: PathSegmentorNet) -> Non
             parameter.mul_(1.1)
     assert drift(keep, other, 3).item() == drift(keep, other, 3).item()
     assert len({round(drift(keep, other, seed).item(), 6) for seed in range(4)}) > 1
+
+
+def test_labels_that_are_learnt_again_are_not_held() -> None:
+    settings = replace(config(1, TINY), keep=1.0)
+    known = ["colon-tissue-gland", "breast-nuclei-nuclei"]
+    tokenizer = prompt_tokenizer(["tissue-level gland in colon pathology"], 600)
+    begin = Start(PathSegmentorNet(TINY), tokenizer, known, known)
+    keep, fewer = keeper(settings, begin), keeper(replace(settings, labels=("colon-tissue-gland",)), begin)
+    assert keep is not None
+    assert fewer is not None
+    assert [len(one.get_buffer("ids")) for one in (keep, fewer)] == [2, 1]
+    assert keeper(replace(settings, labels=tuple(known)), begin) is None
+    assert keeper(replace(settings, keep=0.0), begin) is None
+
+
+def test_frozen_parts_and_statistics_stay_while_the_rest_learns() -> None:
+    net = PathSegmentorNet(TINY)
+    norms = [m for m in net.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    teach(net, config(1, TINY))
+    assert norms
+    assert all(norm.training for norm in norms)
+    teach(net, replace(config(1, TINY), fixed_statistics=True))
+    assert not any(norm.training for norm in norms)
+    assert net.image_tower.training
+    teach(net, config(1, TINY, rates={"image_tower": 0.0}))
+    assert not any(part.training for part in net.image_tower.modules())
+    assert net.joint_decoder.training

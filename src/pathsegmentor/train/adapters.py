@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -45,6 +46,6 @@ def merged(net: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     whole.load_state_dict(dict(state))
     for module in list(whole.modules()):
         if parametrize.is_parametrized(module):
-            for name in list(module.parametrizations):
+            for name in list(cast("nn.ModuleDict", module.parametrizations)):
                 parametrize.remove_parametrizations(module, name, leave_parametrized=True)
     return whole.state_dict()

@@ -105,11 +105,12 @@ def teach(net: torch.nn.Module, config: TrainConfig) -> None:
                 part.eval()
 
 
-def keeper(config: TrainConfig, begin: Start) -> Keep:
-    """What holds the answers to the labels of the model that a run starts from."""
-    prompts = [config.model.prompt_of(Label.from_id(label)) for label in begin.known]
-    if not prompts:
-        raise BadInput("keep needs a model to start from: name one as init")
+def keeper(config: TrainConfig, begin: Start) -> Keep | None:
+    """What holds the answers to the starting model's labels, but to those that are to be learnt again."""
+    held = [label for label in begin.known if label not in config.labels]
+    if not (config.keep and held):
+        return None
+    prompts = [config.model.prompt_of(Label.from_id(label)) for label in held]
     ids, real = tokenize(begin.tokenizer, prompts, config.model.text, torch.device("cpu"))
     return Keep(begin.net, ids, real, config.keep)
 
@@ -143,7 +144,9 @@ def fabric_for(precision: str, devices: int) -> Fabric:
 def assemble(material: Material, fabric: Fabric) -> Run:
     """Put network, optimiser and averages on the device, and start drawing this process's batches."""
     config, net = material.config, material.start.net
-    keep = keeper(config, material.start).to(fabric.device) if config.keep else None
+    keep = keeper(config, material.start)
+    if keep is not None:
+        keep.to(fabric.device)
     if config.adapters:
         adapt(net, config.adapters)
     net.to(fabric.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
