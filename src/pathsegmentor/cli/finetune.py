@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -114,15 +114,17 @@ def _finish(
 
     _, base = find_folder(asked.model)
     rows = gained(asked.model, folder, work, names, labels)
-    provenance = {key: value if isinstance(value, int | float) else str(value) for key, value in asdict(asked).items()}
-    provenance |= {
+    provenance = {
         "command": shlex.join(sys.argv),
-        "labels": list(labels),
-        "rehearse": [str(path) for path in asked.rehearse],
-        "words": asked.words,
         "base": asked.model,
         "base_weights_sha256": sha256_of(base / WEIGHTS),
+        "data": str(asked.data),
+        "rehearsed": [str(path) for path in asked.rehearse],
         "manifest_sha256": sha256_of(work / "pathseg" / MANIFEST),
+        "labels": list(labels),
+        "learnt": asked.what,
+        "steps": asked.steps,
+        "seed": asked.seed,
         "held_out": rows,
     }
     describe_learnt(folder, base, provenance, synonyms)

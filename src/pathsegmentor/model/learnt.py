@@ -36,7 +36,7 @@ def card(base: Path, provenance: Mapping[str, Any]) -> str:
     return (
         f"---\nlicense: {licence}\nlibrary_name: pathsegmentor\npipeline_tag: image-segmentation\n---\n"
         f"# Fine-tuned from {provenance['base']}\n\n"
-        f"Learnt {', '.join(provenance['labels'])} ({provenance['what']}, {provenance['steps']} steps) beside the"
+        f"Learnt {', '.join(provenance['labels'])} ({provenance['learnt']}, {provenance['steps']} steps) beside the"
         f" labels of {provenance['base']}. **Research use only.** The licence is that of the base model; "
         "that of the images comes on top of it.\n\n"
         f"{measured}{'' if measured else 'No image was held out: nothing is measured.'}\n"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 
@@ -21,7 +20,6 @@ from pathsegmentor.train.config import SavingConfig, ScheduleConfig, TrainConfig
 from pathsegmentor.train.criterion import Weights
 from pathsegmentor.vocabulary import Label
 
-What = Literal["heads", "adapters", "all"]
 FROZEN = {"image_tower": 0.0, "pixel_decoder": 0.0}
 # What each way of learning changes: rates of parts, rank of the change, and the rate itself.
 WAYS: dict[str, tuple[dict[str, float], int, float]] = {
@@ -78,7 +76,7 @@ def synonyms_of(told: Sequence[str], labels: Sequence[str]) -> dict[str, list[st
 
 
 def settings_for(
-    name: str, data: PathSeg, own: Sequence[str], model: str, wanted: Wanted, what: What, steps: int, seed: int
+    name: str, data: PathSeg, own: Sequence[str], model: str, wanted: Wanted, what: str, steps: int, seed: int
 ) -> TrainConfig:
     """The run: the model's own network, its new labels with their scale, and what holds the old ones."""
     if what not in WAYS:
