@@ -28,7 +28,7 @@ def learn(net: PathSegmentorNet) -> None:
 
 def test_nothing_changes_before_anything_is_learnt() -> None:
     before, net = adapted()
-    after = merged(net, net.state_dict())
+    after = merged(net.state_dict())
     assert set(after) == set(before)
     assert all(torch.equal(after[name], before[name]) for name in before)
 
@@ -36,7 +36,7 @@ def test_nothing_changes_before_anything_is_learnt() -> None:
 def test_what_is_learnt_is_merged_into_the_form_of_the_model_and_answers_as_it_did() -> None:
     before, net = adapted()
     learn(net)
-    after = merged(net, net.state_dict())
+    after = merged(net.state_dict())
     plain = PathSegmentorNet(TINY).eval()
     plain.load_state_dict(after)
     ids, real = torch.arange(6)[None], torch.ones(1, 6, dtype=torch.bool)
@@ -48,7 +48,7 @@ def test_what_is_learnt_is_merged_into_the_form_of_the_model_and_answers_as_it_d
 def test_changes_have_the_rank_and_image_tower_and_pixel_decoder_none() -> None:
     before, net = adapted()
     learn(net)
-    after = merged(net, net.state_dict())
+    after = merged(net.state_dict())
     changed = [name for name in before if not torch.equal(after[name], before[name])]
     assert {name.partition(".")[0] for name in changed} == {"text_encoder", "joint_decoder", "presence"}
     for name in changed:

@@ -5,9 +5,7 @@ E. Hu et al., "LoRA", 2021. The model folder that comes out has the form of the 
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
-from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -40,12 +38,14 @@ def adapt(net: nn.Module, rank: int) -> None:
                     parametrize.register_parametrization(module, name, LowRank(matrix, rank))
 
 
-def merged(net: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The adapted network's ``state`` as weights of the network it was, changes added."""
-    whole = copy.deepcopy(net)
-    whole.load_state_dict(dict(state))
-    for module in list(whole.modules()):
-        if parametrize.is_parametrized(module):
-            for name in list(cast("nn.ModuleDict", module.parametrizations)):
-                parametrize.remove_parametrizations(module, name, leave_parametrized=True)
-    return whole.state_dict()
+def merged(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The state of an adapted network as weights of the network it was, changes added."""
+    whole = {}
+    for key, value in state.items():
+        place, adapted, name = key.partition(".parametrizations.")
+        if not adapted:
+            whole[key] = value
+        elif name.endswith(".original"):
+            start = key.removesuffix("original") + "0."
+            whole[f"{place}.{name.removesuffix('.original')}"] = value + state[f"{start}up"] @ state[f"{start}down"]
+    return whole

@@ -156,7 +156,7 @@ def write_model(run: Run, folder: Path, state: dict[str, torch.Tensor], step: in
         f" has the SHA-256 {run.material.manifest_sha256}. Research use only.\n"
     )
     if config.adapters:
-        state = merged(run.net, state)
+        state = merged(state)
     save_model(folder, config.model, state, begin.tokenizer, begin.labels, card, half=True)
 
 

@@ -16,8 +16,9 @@ def optimiser(net: nn.Module, config: ScheduleConfig) -> torch.optim.Optimizer:
     groups: dict[tuple[float, bool], list[Tensor]] = {}
     for name, parameter in net.named_parameters():
         factor = config.rates.get(name.partition(".")[0], 1.0)
-        parameter.requires_grad_(factor > 0 and parameter.requires_grad)
-        if parameter.requires_grad:
+        learns = factor > 0 and parameter.requires_grad
+        parameter.requires_grad_(learns)
+        if learns:
             groups.setdefault((factor, parameter.ndim > 1), []).append(parameter)
     return torch.optim.AdamW(
         [
