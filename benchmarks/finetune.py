@@ -19,7 +19,6 @@ import shlex
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +27,7 @@ from PIL import Image
 
 from pathsegmentor.data.pathseg import PathSeg
 from pathsegmentor.evaluate.columns import read_columns
+from pathsegmentor.evaluate.gained import gained
 from pathsegmentor.evaluate.groups import grouped
 from pathsegmentor.evaluate.scores import dice
 from pathsegmentor.imaging import Picture
@@ -99,23 +99,24 @@ def case(task: str, count: int, asked: argparse.Namespace) -> dict[str, Any]:
     done = folder / "case.json"
     if done.is_file():
         return dict(json.loads(done.read_text()))
-    shutil.rmtree(folder, ignore_errors=True)
-    {"bcss": bcss, "pannuke": pannuke}[task](asked.data, folder / "data", count)
     label, _ = TASKS[task]
-    command = [sys.executable, "-m", "pathsegmentor", "finetune", "--data", folder / "data", "--model", asked.model]
-    command += ["--labels", label, "--out", folder / "model", "--steps", asked.steps, "--train", asked.train, "--json"]
-    began = time.perf_counter()
-    told = subprocess.run([*map(str, command)], capture_output=True, text=True, check=True)
-    row = json.loads(told.stdout)["held_out"][0]
-    lines = (folder / "model-run" / "metrics.jsonl").read_text().splitlines()
+    model, work = folder / "model", folder / "model-run"
+    if not model.is_dir():
+        shutil.rmtree(folder, ignore_errors=True)
+        {"bcss": bcss, "pannuke": pannuke}[task](asked.data, folder / "data", count)
+        command = [sys.executable, "-m", "pathsegmentor", "finetune", "--data", folder / "data", "--model", asked.model]
+        command += ["--labels", label, "--out", model, "--steps", asked.steps, "--train", asked.train, "--json"]
+        subprocess.run([*map(str, command)], capture_output=True, check=True)
+    sources = {entry.first.source for entry in PathSeg(work / "pathseg").entries}
+    row = gained(asked.model, model, work, sorted(sources), [label])[0]
+    seconds = [json.loads(line).get("seconds", 0) for line in (work / "metrics.jsonl").read_text().splitlines()]
     found = {
         "task": task,
         "images": count,
         "test_images": row["images"],
         "after": row["after"],
         "called_absent": row["called_absent"],
-        "minutes": round((time.perf_counter() - began) / 60, 1),
-        "minutes_of_steps": round(sum(json.loads(line).get("seconds", 0) for line in lines) / 60, 1),
+        "minutes_of_steps": round(sum(seconds) / 60, 1),
     }
     done.write_text(json.dumps(found))
     return found

@@ -139,7 +139,7 @@ def _finish(
         tell_table("held-out images", ("label", "images#", "Dice before#", "Dice after#", "called absent#"), cells)
     with speaking():
         if not rows:
-            print("no image was held out, so nothing is measured; five or more leave one out")
+            print("nothing is measured: no held-out image that could be scored shows a learnt label")
         print(f"wrote {plain(asked.out)}/; pictures, metrics and checkpoints in {plain(work)}/")
         print(f"pathsegmentor segment IMAGE '{plain(labels[0])}' --model {plain(asked.out)}")
 

@@ -39,7 +39,7 @@ def card(base: Path, provenance: Mapping[str, Any]) -> str:
         f"Learnt {', '.join(provenance['labels'])} ({provenance['learnt']}, {provenance['steps']} steps) beside the"
         f" labels of {provenance['base']}. **Research use only.** The licence is that of the base model; "
         "that of the images comes on top of it.\n\n"
-        f"{measured}{'' if measured else 'No image was held out: nothing is measured.'}\n"
+        f"{measured}{'' if measured else 'Nothing is measured: no held-out image that could be scored shows a learnt label.'}\n"
         f"Base weights have the SHA-256 {provenance['base_weights_sha256']}, the data's manifest "
         f"{provenance['manifest_sha256']}; the command and all settings are in `{PROVENANCE}`.\n"
     )
