@@ -10,6 +10,8 @@ from typing import Any
 from pathsegmentor.atomic import whole_file
 from pathsegmentor.model.folder import CARD, PROVENANCE, WORDS, read_vocabulary, write_sums
 
+NOT_MEASURED = "Nothing is measured: no held-out image that could be scored shows a learnt label.\n"
+
 
 def describe_learnt(folder: Path, base: Path, provenance: Mapping[str, Any], words: Mapping[str, list[str]]) -> None:
     """Write card, ``provenance.json`` and, with what the ``base`` has, ``words.json``; then all hashes anew."""
@@ -32,14 +34,16 @@ def card(base: Path, provenance: Mapping[str, Any]) -> str:
         f"| {row['label']} | {row['images']} | {'-' if row['before'] is None else row['before']} | {row['after']} |"
         for row in provenance["held_out"]
     )
-    measured = f"| label | held-out images | Dice before | after |\n|---|---|---|---|\n{rows}\n" if rows else ""
+    measured = (
+        f"| label | held-out images | Dice before | after |\n|---|---|---|---|\n{rows}\n" if rows else NOT_MEASURED
+    )
     return (
         f"---\nlicense: {licence}\nlibrary_name: pathsegmentor\npipeline_tag: image-segmentation\n---\n"
         f"# Fine-tuned from {provenance['base']}\n\n"
         f"Learnt {', '.join(provenance['labels'])} ({provenance['learnt']}, {provenance['steps']} steps) beside the"
         f" labels of {provenance['base']}. **Research use only.** The licence is that of the base model; "
         "that of the images comes on top of it.\n\n"
-        f"{measured}{'' if measured else 'Nothing is measured: no held-out image that could be scored shows a learnt label.'}\n"
+        f"{measured}\n"
         f"Base weights have the SHA-256 {provenance['base_weights_sha256']}, the data's manifest "
         f"{provenance['manifest_sha256']}; the command and all settings are in `{PROVENANCE}`.\n"
     )
