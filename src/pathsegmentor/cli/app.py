@@ -180,6 +180,56 @@ def train(
 
 
 @app.command()
+def finetune(
+    data: Annotated[Path, typer.Option(parser=path, help="Annotated folder, or a PathSeg that 'data build' wrote.")],
+    out: Annotated[Path, typer.Option(parser=path, help="Model folder to write; the run's own is OUT-run.")],
+    model: ModelName = "nano",
+    labels: Annotated[
+        list[str] | None, typer.Option(help="Only this label of the data; repeatable [all the model does not know].")
+    ] = None,
+    synonyms: Annotated[
+        list[str] | None, typer.Option("--words", metavar="LABEL=WORDS", help="Another way to say a label; repeatable.")
+    ] = None,
+    what: Annotated[str, typer.Option("--train", help="What learns: heads, adapters (low rank) or all.")] = "heads",
+    rehearse: Annotated[
+        list[Path] | None, typer.Option(parser=path, help="PathSeg of what the model learnt before; repeatable.")
+    ] = None,
+    steps: Annotated[int, typer.Option(min=1, help="Steps of six crops.")] = 150,
+    mpp: Annotated[float, typer.Option(help="Um per pixel of images that do not tell it.")] = 0.0,
+    scale: Annotated[float | None, typer.Option(help="Um per pixel at which to look for the new labels.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed draws other crops.")] = 0,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Teach a model your own labels, from 5 to 20 annotated images."""
+    from pathsegmentor.cli.finetune import Request, run
+
+    run(
+        Request(data, out, model, labels or [], synonyms or [], what, rehearse or [], steps, mpp, scale, seed),
+        resume,
+        as_json,
+    )
+
+
+@app.command()
+def annotate(
+    images: Annotated[list[Path], typer.Argument(parser=path, metavar="IMAGE...", help="Images, or folders of them.")],
+    out: Annotated[Path, typer.Option(parser=path, help="New folder to correct in QuPath and to learn from.")],
+    prompts: Annotated[
+        list[str] | None, typer.Option("--prompt", help="What to look for; repeatable [all the model knows].")
+    ] = None,
+    model: ModelName = "nano",
+    mpp: Annotated[float | None, typer.Option(help="Um per pixel, if the files do not say.")] = None,
+    device: Device = "cpu",
+    as_json: AsJson = False,
+) -> None:
+    """Write what a model sees as GeoJSON to correct, the least sure images first."""
+    from pathsegmentor.cli.annotate import run
+
+    run(images, prompts or [], model, mpp, out, device, as_json)
+
+
+@app.command()
 def evaluate(
     data: Annotated[Path, typer.Option(parser=path, help="PathSeg folder that 'data build' wrote.")],
     out: Annotated[Path, typer.Option(parser=path, help="Folder of the evaluation; one that was cut off goes on.")],

@@ -40,9 +40,17 @@ CONFIG, WEIGHTS, TOKENIZER, VOCABULARY = (
     "vocabulary.json",
 )
 CARD, UNUSED, SUMS = "README.md", "unused.safetensors", "SHA256SUMS"
+# Not every model has these: further ways to say its labels, and what a fine-tuned one came from.
+WORDS, PROVENANCE = "words.json", "provenance.json"
 REQUIRED = (CONFIG, WEIGHTS, TOKENIZER, VOCABULARY)
 # More is no model: a file is measured before it is read.
-MOST_BYTES = {SUMS: 100_000, CONFIG: 1_000_000, VOCABULARY: 4_000_000, TOKENIZER: MOST_TOKENIZER_BYTES}
+MOST_BYTES = {
+    SUMS: 100_000,
+    CONFIG: 1_000_000,
+    VOCABULARY: 4_000_000,
+    WORDS: 4_000_000,
+    TOKENIZER: MOST_TOKENIZER_BYTES,
+}
 MOST_WEIGHTS_BYTES = 32_000_000_000
 MOST_LABELS, MOST_LABEL_BYTES = 10_000, 120
 
@@ -208,7 +216,28 @@ def read_vocabulary(folder: Path) -> Vocabulary:
         if file in files:
             raise BadModel(f"{path}: {shown(text)} and {shown(files[file])} are one label, or one file name")
         files[file] = text
-    return Vocabulary.from_ids(labels)
+    return Vocabulary.from_ids(labels, _read_words(folder / WORDS, {Label.from_id(text).id for text in labels}))
+
+
+def _read_words(path: Path, labels: set[str]) -> dict[str, list[str]]:
+    """Further ways to say labels, if the folder has any: ``{"label id": ["phrase", ...]}``."""
+    if not path.is_file():
+        return {}
+    words = read_json(path, MOST_BYTES[WORDS])
+    if not isinstance(words, dict):
+        raise BadModel(f"{path} is not a table of phrases by label id")
+    for label, phrases in words.items():
+        if label not in labels:
+            raise BadModel(f"{path}: {shown(label)} is no label of {VOCABULARY}")
+        if not (isinstance(phrases, list) and all(_is_phrase(text) for text in phrases)):
+            raise BadModel(f"{path}: {shown(label)} has no list of phrases of at most {MOST_LABEL_BYTES} bytes")
+    return words
+
+
+def _is_phrase(text: object) -> bool:
+    return (
+        isinstance(text, str) and bool(text.strip()) and text.isprintable() and len(text.encode()) <= MOST_LABEL_BYTES
+    )
 
 
 def check_words(tokenizer: Tokenizer, vocabulary: Vocabulary, config: ModelConfig, path: Path) -> None:

@@ -21,6 +21,15 @@ TINY = 1e-7
 
 
 @dataclass(frozen=True)
+class Looked:
+    """The tower's coarsest level (B, C, h, w), the pixel decoder's maps, coarsest first, and its mask features."""
+
+    coarsest: Tensor
+    maps: list[Tensor]
+    mask_features: Tensor
+
+
+@dataclass(frozen=True)
 class Answer:
     """One answer per prompt: mask logits (B, P, H, W), chosen query (B, P), presence logits (B, P) or None."""
 
@@ -57,9 +66,17 @@ class PathSegmentorNet(nn.Module):
 
     def encode(self, images: Tensor) -> ImageMemory:
         """Normalised images (B, 3, H, W) -> everything that prompts ask of them."""
+        return self.remember(self.look(images))
+
+    def look(self, images: Tensor) -> Looked:
+        """Normalised images (B, 3, H, W) -> what image tower and pixel decoder make of them."""
         levels = self.image_tower(images)
-        memory = self.joint_decoder.remember(*self.pixel_decoder(levels))
-        return memory if self.presence is None else replace(memory, evidence=self.presence.remember(levels[-1]))
+        return Looked(levels[-1], *self.pixel_decoder(levels))
+
+    def remember(self, looked: Looked) -> ImageMemory:
+        """What the decoder and the presence head keep of a look."""
+        memory = self.joint_decoder.remember(looked.maps, looked.mask_features)
+        return memory if self.presence is None else replace(memory, evidence=self.presence.remember(looked.coarsest))
 
     def similarity(self, heads: Heads, prompts: Tensor) -> Tensor:
         """Scaled cosine between class embeddings (B, P, Q, D) and prompt features (B, N, D) -> (B, P, Q, N)."""

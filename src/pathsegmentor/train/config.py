@@ -65,6 +65,11 @@ class TrainConfig:
     ``sources`` are the parts of PathSeg to train on, and how often each is drawn. ``points`` are the random
     places at which earlier predictions are judged. ``readers`` are processes that draw batches (0: a thread).
     ``recompute`` trades time for memory: blocks of the paper's image tower are computed twice instead of kept.
+
+    Of the data's labels that the starting model does not know only ``labels`` are learnt (none named: all).
+    ``keep`` weighs how far the answers to the starting model's own labels may drift from its own answers;
+    ``fixed_statistics`` leaves the running statistics of norms as they are; ``adapters`` is the rank of the
+    changes that matrices may go through (0: any change), see ``adapters.py``.
     """
 
     name: str
@@ -74,6 +79,10 @@ class TrainConfig:
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     saving: SavingConfig = field(default_factory=SavingConfig)
     weights: Weights = field(default_factory=Weights)
+    labels: tuple[str, ...] = ()
+    keep: Weight = 0.0
+    fixed_statistics: bool = False
+    adapters: Annotated[int, Within(0, 1024)] = 0
     points: Annotated[int, Within(16, 1_000_000)] = 2048
     held_out: Annotated[float, Within(0, 0.9)] = 0.1
     seed: Annotated[int, Within(0, 2**31 - 1)] = 0

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from pathsegmentor.model.joint_decoder import Decoded, Heads, ImageMemory
 from pathsegmentor.model.network import PathSegmentorNet
 from pathsegmentor.train.criterion import Criterion, Targets, Whole
+from pathsegmentor.train.keep import Keep
 
 
 class Words(NamedTuple):
@@ -38,9 +39,11 @@ class Places(NamedTuple):
 class Learner(nn.Module):
     """A network with its criterion. Losses are computed in full precision whatever the network computes in."""
 
-    def __init__(self, net: PathSegmentorNet, criterion: Criterion) -> None:
+    def __init__(self, net: PathSegmentorNet, criterion: Criterion, keep: Keep | None = None) -> None:
         super().__init__()
         self.net, self.criterion = net, criterion
+        # In a tuple, so that what is only compared with is no part of what learns.
+        self._keep = (keep,)
 
     def forward(
         self, pixels: Tensor, words: Words, targets: Targets, places: Places, whole: Whole
@@ -48,10 +51,12 @@ class Learner(nn.Module):
         """This part's share of the loss terms, by name; pixels (B, 3, S, S) uint8."""
         ids, real, which = words
         tokens, features = self.net.text_encoder(ids, real)
-        memory = self.net.encode(self.net.normalise(pixels).contiguous(memory_format=torch.channels_last))
+        images = self.net.normalise(pixels).contiguous(memory_format=torch.channels_last)
+        looked = self.net.look(images)
+        memory = self.net.remember(looked)
         decoded = self.net.joint_decoder(memory, tokens[which], real[which])
         with torch.autocast(pixels.device.type, enabled=False):
-            return self.criterion(
+            terms = self.criterion(
                 self.net,
                 _wide(memory),
                 Decoded([Heads(_full(h.classes), _full(h.masks)) for h in decoded.predictions], _full(decoded.words)),
@@ -60,6 +65,12 @@ class Learner(nn.Module):
                 places.draw(pixels.device),
                 whole,
             )
+        (keep,) = self._keep
+        if keep is not None:
+            share = len(pixels) / places.images
+            terms["keep"] = share * keep.drift(self.net, images, looked, memory, places.seed)
+            terms["total"] = terms["total"] + keep.weight * terms["keep"]
+        return terms
 
 
 def _full(x: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from pathsegmentor.imaging.draw import PALETTE, overlay, write_png
 from pathsegmentor.model.network import PathSegmentorNet
 from pathsegmentor.train.batches import Batch
-from pathsegmentor.train.run import Run, sampler_of, words_of
+from pathsegmentor.train.run import Run, sampler_of, teach, words_of
 
 CROPS, SHOWN, ACROSS, WIDTH = 32, 8, 4, 400
 
@@ -72,7 +72,7 @@ def averaged(run: Run) -> Iterator[PathSegmentorNet]:
     finally:
         for name, value in kept.items():
             state[name].copy_(value)
-        net.train()
+        teach(net, run.config)
 
 
 def scores(seen: list[Seen]) -> dict[str, float]:

@@ -19,6 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from pathsegmentor.atomic import whole_file
 from pathsegmentor.errors import BadInput
 from pathsegmentor.model.folder import save_model
+from pathsegmentor.train.adapters import merged
 from pathsegmentor.train.checkpoint import (
     BEST,
     FOLDER,
@@ -154,6 +155,8 @@ def write_model(run: Run, folder: Path, state: dict[str, torch.Tensor], step: in
         f"# {config.name}\n\nTrained for {step} steps on {', '.join(config.sources)} of a PathSeg whose manifest"
         f" has the SHA-256 {run.material.manifest_sha256}. Research use only.\n"
     )
+    if config.adapters:
+        state = merged(state)
     save_model(folder, config.model, state, begin.tokenizer, begin.labels, card, half=True)
 
 

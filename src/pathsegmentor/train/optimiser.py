@@ -11,13 +11,14 @@ from pathsegmentor.train.config import ScheduleConfig
 def optimiser(net: nn.Module, config: ScheduleConfig) -> torch.optim.Optimizer:
     """AdamW; vectors and scalars (norms, biases, scales) do not decay, parts of the network have their own rates.
 
-    A part whose rate is 0 is frozen: it gets no gradient.
+    A part whose rate is 0 is frozen: it gets no gradient. What was frozen before stays so.
     """
     groups: dict[tuple[float, bool], list[Tensor]] = {}
     for name, parameter in net.named_parameters():
         factor = config.rates.get(name.partition(".")[0], 1.0)
-        parameter.requires_grad_(factor > 0)
-        if factor > 0:
+        learns = factor > 0 and parameter.requires_grad
+        parameter.requires_grad_(learns)
+        if learns:
             groups.setdefault((factor, parameter.ndim > 1), []).append(parameter)
     return torch.optim.AdamW(
         [

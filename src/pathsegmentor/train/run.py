@@ -16,10 +16,12 @@ from pathsegmentor.data.manifest import MANIFEST
 from pathsegmentor.data.pathseg import Entry, PathSeg
 from pathsegmentor.errors import BadInput
 from pathsegmentor.model.tokenizer import tokenize
+from pathsegmentor.train.adapters import adapt
 from pathsegmentor.train.batches import Batch, Sampler
 from pathsegmentor.train.config import TrainConfig, checked
 from pathsegmentor.train.criterion import Criterion, Targets
 from pathsegmentor.train.feed import Feed, Share
+from pathsegmentor.train.keep import Keep
 from pathsegmentor.train.learner import Learner, Places, Words
 from pathsegmentor.train.optimiser import optimiser
 from pathsegmentor.train.recompute import recompute
@@ -72,6 +74,10 @@ def prepare(config: TrainConfig, data: Path) -> Material:
     pathseg = PathSeg(data)
     entries = pathseg.select("train", config.sources, config.held_out, config.seed)
     labels = {label for entry in entries for label in entry.labels}
+    missing = sorted(set(config.labels) - labels)
+    if missing:
+        raise BadInput(f"{data}: the train part has no object of {missing[0]}; it has {', '.join(sorted(labels))}")
+    labels = set(config.labels) or labels
     if not labels:
         raise BadInput(
             f"{data}: the train part of {', '.join(config.sources)} has no image; check sources and held_out"
@@ -85,6 +91,28 @@ def prepare(config: TrainConfig, data: Path) -> Material:
         length = sampler.epochs.length if sampler.epochs is not None else len(sampler.items)
         steps = max(math.ceil((config.schedule.epochs or 0) * length / config.sampling.images), 1)
     return Material(config, pathseg, entries, begin, sampler, steps, sha256_of(data / MANIFEST))
+
+
+def teach(net: torch.nn.Module, config: TrainConfig) -> None:
+    """Put the network in training mode, but parts that are frozen and statistics that are to stay."""
+    net.train()
+    for name, part in net.named_children():
+        if config.schedule.rates.get(name) == 0:
+            part.eval()
+    if config.fixed_statistics:
+        for part in net.modules():
+            if isinstance(part, torch.nn.modules.batchnorm._BatchNorm):
+                part.eval()
+
+
+def keeper(config: TrainConfig, begin: Start) -> Keep | None:
+    """What holds the answers to the starting model's labels, but to those that are to be learnt again."""
+    held = [label for label in begin.known if label not in config.labels]
+    if not (config.keep and held):
+        return None
+    prompts = [config.model.prompt_of(Label.from_id(label)) for label in held]
+    ids, real = tokenize(begin.tokenizer, prompts, config.model.text, torch.device("cpu"))
+    return Keep(begin.net, ids, real, config.keep)
 
 
 def sampler_of(config: TrainConfig, pathseg: PathSeg, entries: list[Entry], labels: list[str]) -> Sampler:
@@ -116,14 +144,19 @@ def fabric_for(precision: str, devices: int) -> Fabric:
 def assemble(material: Material, fabric: Fabric) -> Run:
     """Put network, optimiser and averages on the device, and start drawing this process's batches."""
     config, net = material.config, material.start.net
+    keep = keeper(config, material.start)
+    if keep is not None:
+        keep.to(fabric.device)
+    if config.adapters:
+        adapt(net, config.adapters)
     net.to(fabric.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if fabric.world_size > 1 and fabric.device.type == "cuda":
         torch.nn.SyncBatchNorm.convert_sync_batchnorm(net)
-    net.train()
     if config.recompute:
         recompute(net)
     adam = optimiser(net, config.schedule)
-    learner, adam = fabric.setup(Learner(net, Criterion(config.weights)), adam)
+    teach(net, config)
+    learner, adam = fabric.setup(Learner(net, Criterion(config.weights), keep), adam)
     share = Share(fabric.global_rank, fabric.world_size, config.schedule.accumulate)
     state = net.state_dict()
     average = {k: v.clone() for k, v in state.items()} if config.schedule.ema else state

@@ -20,11 +20,15 @@ from pathsegmentor.vocabulary import Label, Vocabulary
 
 @dataclass(frozen=True)
 class Start:
-    """A network before its first step, its tokenizer, and its labels: indices into them are what batches hold."""
+    """A network before its first step, its tokenizer, and its labels: indices into them are what batches hold.
+
+    ``known`` are those of them that the network has learnt before.
+    """
 
     net: PathSegmentorNet
     tokenizer: Tokenizer
     labels: list[str]
+    known: list[str]
 
 
 def start(config: ModelConfig, init: str, labels: Iterable[str]) -> Start:
@@ -39,7 +43,7 @@ def start(config: ModelConfig, init: str, labels: Iterable[str]) -> Start:
         _load_imagenet(net)
     ours = sorted(labels)
     known = {config.prompt_of(label) for label in (*Vocabulary.paper(), *map(Label.from_id, ours))}
-    return Start(net, prompt_tokenizer(sorted(known), config.text.vocab), ours)
+    return Start(net, prompt_tokenizer(sorted(known), config.text.vocab), ours, [])
 
 
 def _from_model(net: PathSegmentorNet, init: str, labels: Iterable[str]) -> Start:
@@ -50,7 +54,7 @@ def _from_model(net: PathSegmentorNet, init: str, labels: Iterable[str]) -> Star
     except BadModel as error:
         raise BadModel(f"init: {init} is a model of another shape than this config's: {error}") from error
     known = [label.id for label in model.vocabulary]
-    return Start(net, model.tokenizer, known + sorted(set(labels) - set(known)))
+    return Start(net, model.tokenizer, known + sorted(set(labels) - set(known)), known)
 
 
 def _may_be_new(name: str) -> bool:

@@ -39,13 +39,17 @@ class _Phrase:
 
 
 class Lookup:
-    """Looks words up among labels; ``masks`` says how many examples of a label there are, for ties."""
+    """Looks words up among labels; ``masks`` says how many examples of a label there are, for ties.
 
-    def __init__(self, labels: tuple[Label, ...], masks: Mapping[str, int]) -> None:
+    ``own`` are phrases that the model's maker gave a label, in whatever language: said as they are, they mean it.
+    """
+
+    def __init__(self, labels: tuple[Label, ...], masks: Mapping[str, int], own: Mapping[str, Label]) -> None:
         self._labels = labels
         self._masks = masks
         self._lexicon: Lexicon = read_lexicon().for_labels(labels)
-        self._exact = {_flat(form): label for label in labels for form in _exact_forms(label)}
+        self._exact = {_flat(cleaned(phrase)): label for phrase, label in own.items()}
+        self._exact |= {_flat(form): label for label in labels for form in _exact_forms(label)}
         self._plain = {label.id: self._lexicon.plain(label.object_type) for label in labels}
         self._phrases = {label.id: self._phrases_of(label) for label in labels}
 

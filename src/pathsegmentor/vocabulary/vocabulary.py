@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from importlib.resources import files
 from textwrap import shorten
@@ -21,8 +21,10 @@ SHOWN = 120
 class Vocabulary:
     """Labels in a stable order; any label set works, the paper's 160 are ``Vocabulary.paper()``."""
 
-    def __init__(self, labels: Iterable[Label]) -> None:
+    def __init__(self, labels: Iterable[Label], words: Mapping[str, Iterable[str]] | None = None) -> None:
+        """``words`` are further ways to say a label, whole phrases by label id."""
         self._labels = {label.id: label for label in labels}
+        self.words = {label: tuple(phrases) for label, phrases in (words or {}).items()}
 
     @classmethod
     def paper(cls) -> Vocabulary:
@@ -30,9 +32,9 @@ class Vocabulary:
         return cls(label for label, _ in _paper_rows())
 
     @classmethod
-    def from_ids(cls, ids: Iterable[str]) -> Vocabulary:
+    def from_ids(cls, ids: Iterable[str], words: Mapping[str, Iterable[str]] | None = None) -> Vocabulary:
         """Labels from their ids; raises ``BadInput`` for one that is malformed."""
-        return cls(Label.from_id(text) for text in ids)
+        return cls((Label.from_id(text) for text in ids), words)
 
     def __len__(self) -> int:
         return len(self._labels)
@@ -83,7 +85,8 @@ class Vocabulary:
 
     @cached_property
     def _lookup(self) -> Lookup:
-        return Lookup(tuple(self), {label.id: masks for label, masks in _paper_rows()})
+        own = {phrase: self._labels[label] for label, phrases in self.words.items() for phrase in phrases}
+        return Lookup(tuple(self), {label.id: masks for label, masks in _paper_rows()}, own)
 
 
 def _paper_rows() -> list[tuple[Label, int]]:
