@@ -1,4 +1,4 @@
-"""All commands and their options; each imports its work only when it is called."""
+"""The commands and their options; each imports its work only when it is called."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ from typing import Annotated
 
 import typer
 
+from pathsegmentor.cli.app_baselines import baselines_app
+from pathsegmentor.cli.app_data import data_app
+from pathsegmentor.cli.app_models import models_app
 from pathsegmentor.cli.group import OneLineGroup
+from pathsegmentor.cli.options import AsJson, Device, ModelName, Workers, path
 
 app = typer.Typer(
     cls=OneLineGroup,
@@ -16,27 +20,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-models_app = typer.Typer(help="Models on this machine; get, give and convert them.", no_args_is_help=False)
 app.add_typer(models_app, name="models")
-data_app = typer.Typer(
-    help="The PathSeg data set: build it from its sources, look at it, check it.", no_args_is_help=True
-)
 app.add_typer(data_app, name="data")
-baselines_app = typer.Typer(help="Other methods to compare with: which there are, and their training.")
 app.add_typer(baselines_app, name="baselines")
-
-
-def path(text: str | Path) -> Path:
-    """A path as it was given; an empty one would mean the current folder."""
-    if not str(text):
-        raise typer.BadParameter("it is empty; name a file or folder")
-    return Path(text)
-
-
-ModelName = Annotated[str, typer.Option("--model", help="Model's name, model folder, or Hub id.")]
-Device = Annotated[str, typer.Option(help="cpu, cuda, mps, ...")]
-Workers = Annotated[int, typer.Option(help="Processes.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 
 
 def _version(value: bool) -> None:
@@ -92,68 +78,6 @@ def prompts(
     from pathsegmentor.cli.prompts import run
 
     run(phrases, model, as_json)
-
-
-@models_app.callback(invoke_without_command=True)
-def models(context: typer.Context, as_json: AsJson = False) -> None:
-    """List the models on this machine."""
-    if context.invoked_subcommand is None:
-        from pathsegmentor.cli.models import show
-
-        show(as_json)
-
-
-@models_app.command("pull")
-def pull(
-    source: Annotated[
-        str, typer.Argument(metavar="NAME", help="biomedparse-v1, a Hub id OWNER/NAME, or a model folder.")
-    ],
-    out: Annotated[Path | None, typer.Option(parser=path, help="Model folder to write [a model of that name].")] = None,
-) -> None:
-    """Get a model, checked and ready under its name."""
-    from pathsegmentor.cli.models import pull_model
-
-    pull_model(source, out)
-
-
-@models_app.command("push")
-def push(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="Model's name or folder.")],
-    hub: Annotated[str | None, typer.Option(metavar="OWNER/NAME", help="Hub repository; made if missing.")] = None,
-    out: Annotated[Path | None, typer.Option(parser=path, help="Or a model folder to write.")] = None,
-    public: Annotated[bool, typer.Option("--public", help="A repository made now is for all to see.")] = False,
-) -> None:
-    """Give a model away: to the Hub, or as a folder."""
-    from pathsegmentor.cli.models import push_model
-
-    push_model(model, hub, out, public)
-
-
-@models_app.command("import")
-def import_(
-    checkpoint: Annotated[
-        Path, typer.Argument(parser=path, help="Released BiomedParse-v1 weights: .pt or .safetensors.")
-    ],
-    out: Annotated[Path, typer.Option(parser=path, help="Model folder to write.")],
-    tokenizer: Annotated[
-        Path, typer.Option(parser=path, help="tokenizer.json of the text tower (CLIP's for these weights).")
-    ],
-) -> None:
-    """Convert released weights to a model folder."""
-    from pathsegmentor.cli.models import import_released
-
-    import_released(checkpoint, out, tokenizer)
-
-
-@models_app.command("export")
-def export(
-    folder: Annotated[Path, typer.Argument(parser=path, help="Model folder made by 'models import'.")],
-    out: Annotated[Path, typer.Option(parser=path, help="The .safetensors file to write, in the released layout.")],
-) -> None:
-    """Convert a model folder back to the released layout, losing nothing."""
-    from pathsegmentor.cli.models import export_released
-
-    export_released(folder, out)
 
 
 @app.command()
@@ -295,113 +219,3 @@ def compare(
     from pathsegmentor.cli.compare import run
 
     run(runs, out, data, as_json)
-
-
-@baselines_app.callback(invoke_without_command=True)
-def baselines(context: typer.Context, as_json: AsJson = False) -> None:
-    """List the baselines for 'evaluate --model NAME:WEIGHTS', and what each needs."""
-    if context.invoked_subcommand is None:
-        from pathsegmentor.cli.baselines import show
-
-        show(as_json)
-
-
-@baselines_app.command("train")
-def baselines_train(
-    config: Annotated[Path, typer.Argument(parser=path, help="YAML of a group of specialists.")],
-    data: Annotated[Path, typer.Option(parser=path, help="PathSeg folder that 'data build' wrote.")],
-    out: Annotated[Path, typer.Option(parser=path, help="Folder of the group: one folder per source in it.")],
-    source: Annotated[list[str] | None, typer.Option(help="Only this source; repeatable.")] = None,
-    device: Device = "cpu",
-) -> None:
-    """Train one specialist per source; run it again to go on after a stop."""
-    from pathsegmentor.cli.baselines import train
-
-    train(config, data, out, source or [], device)
-
-
-@baselines_app.command("install")
-def baselines_install(name: Annotated[str, typer.Argument(help="nnunet.")]) -> None:
-    """Make the environment of its own that a baseline needs."""
-    from pathsegmentor.cli.baselines import install
-
-    install(name)
-
-
-PathSegFolder = Annotated[Path, typer.Argument(parser=path, metavar="DIR", help="Folder that 'data build' wrote.")]
-
-
-@data_app.command("sources")
-def data_sources(as_json: AsJson = False) -> None:
-    """List the sources: licence, where to get them, layout, scale, counts."""
-    from pathsegmentor.cli.data import sources
-
-    sources(as_json)
-
-
-@data_app.command("build")
-def data_build(
-    source: Annotated[list[str], typer.Option(metavar="NAME=PATH", help="A source and its download; repeatable.")],
-    out: Annotated[Path, typer.Option(parser=path, help="Folder of the data set; other sources in it are kept.")],
-    split: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=RULE", help="official, random or external, instead of its own.")
-    ] = None,
-    all_labels: Annotated[bool, typer.Option("--all-labels", help="Also labels that the paper does not use.")] = False,
-    mpp: Annotated[float, typer.Option(help="Um per pixel of your own images that do not tell it.")] = 0.0,
-    seed: Annotated[int, typer.Option(help="Seed of random splits.")] = 0,
-    workers: Workers = 1,
-    ray: Annotated[str, typer.Option(metavar="ADDRESS", help="Build on a Ray cluster ('local' starts one).")] = "",
-    as_json: AsJson = False,
-) -> None:
-    """Build image-mask-label triples from downloaded sources; run it again to go on after a stop."""
-    from pathsegmentor.cli.data import build
-
-    build(source, out, split or [], all_labels, mpp, seed, workers, ray, as_json)
-
-
-@data_app.command("stats")
-def data_stats(
-    folder: PathSegFolder,
-    out: Annotated[Path | None, typer.Option(parser=path, help="Folder for figures.")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Count images, masks and labels, beside the paper's tables 1 to 5."""
-    from pathsegmentor.cli.data import stats
-
-    stats(folder, out, as_json)
-
-
-@data_app.command("show")
-def data_show(
-    folder: PathSegFolder,
-    out: Annotated[Path, typer.Option(parser=path, help="The PNG to write.")] = Path("pathseg.png"),
-    count: Annotated[int, typer.Option(min=1, max=400, help="How many images.")] = 16,
-    seed: Annotated[int, typer.Option(help="Another seed shows other images.")] = 0,
-    source: Annotated[str, typer.Option(help="Only this source.")] = "",
-    label: Annotated[str, typer.Option(help="Only images with this label.")] = "",
-) -> None:
-    """Draw a contact sheet: images, masks, prompts."""
-    from pathsegmentor.cli.data import show
-
-    show(folder, out, count, seed, source, label)
-
-
-@data_app.command("check")
-def data_check(
-    folder: PathSegFolder,
-    workers: Workers = 1,
-    out: Annotated[Path | None, typer.Option(parser=path, help="JSON file for all findings.")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Look for leaks between splits, duplicates, empty or damaged masks, wrong scales."""
-    from pathsegmentor.cli.data import check
-
-    check(folder, workers, out, as_json)
-
-
-@data_app.command("licences")
-def data_licences(folder: PathSegFolder, as_json: AsJson = False) -> None:
-    """Say what may be passed on, and what trained weights may claim."""
-    from pathsegmentor.cli.data import licences
-
-    licences(folder, as_json)
