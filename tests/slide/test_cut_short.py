@@ -11,6 +11,7 @@ from pathsegmentor.errors import BadInput
 from pathsegmentor.slide import find_slide_tissue, open_slide
 from pathsegmentor.slide.source import DAMAGED
 from tests.slide.made import SVS, ome_zarr, region
+from tests.slide.made_dicom import dicom
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "images"
 
@@ -42,6 +43,19 @@ def test_a_chunk_whose_end_is_missing_is_marked(tmp_path: Path, version: str, ke
         whole = seen.lost == 0
         assert np.array_equal(seen.pixels[whole], pixels[whole])
         assert (seen.pixels[~whole] == 255).all()
+
+
+def test_what_a_library_quotes_of_a_file_moves_no_cursor(tmp_path: Path) -> None:
+    """A data element has a kind of which the second letter is a control character."""
+    path = tmp_path / "a"
+    dicom(path, region(256))
+    for file in sorted(path.iterdir()):
+        data = file.read_bytes()
+        assert b"\x08\0\x16\0UI" in data
+        file.write_bytes(data.replace(b"\x08\0\x16\0UI", b"\x08\0\x16\0U\x1c"))
+    with pytest.raises(BadInput, match="DICOM") as caught:
+        open_slide(path)
+    assert str(caught.value).isprintable()
 
 
 @pytest.mark.parametrize("name", ["monuseg_kidney.jpg", "monusac_breast.jpg"])
