@@ -246,22 +246,6 @@ def test_what_is_no_slide_is_refused(tmp_path: Path, name: str) -> None:
         open_slide(tmp_path / name)
 
 
-@pytest.mark.parametrize("kept", [0.2, 0.7, 0.99])
-def test_of_a_slide_cut_short_nothing_lost_passes_for_pixels(tmp_path: Path, kept: float) -> None:
-    data = SVS.read_bytes()
-    (tmp_path / "a.svs").write_bytes(data[: int(len(data) * kept)])
-    try:
-        slide = open_slide(tmp_path / "a.svs")
-    except BadInput:
-        assert kept == 0.2
-        return
-    with slide:
-        seen, true = slide.region(0, 0, *slide.size), whole(SVS)
-    there = np.ones(seen.pixels.shape[:2], bool) if seen.lost is None else seen.lost == 0
-    assert np.array_equal(seen.pixels[there], true[there]) and (seen.pixels[~there] == 255).all()
-    assert (slide.damaged > 0) == (not there.all())
-
-
 def test_threads_read_the_same(tmp_path: Path) -> None:
     with open_slide(huge(tmp_path / "a.tif", 8192)) as slide, ThreadPoolExecutor(4) as pool:
         places = [(x, y) for x in range(0, 8192, 2048) for y in range(0, 8192, 2048)]

@@ -262,8 +262,9 @@ def in_one_line(path: Path) -> Iterator[None]:
             warnings.simplefilter("ignore")
             yield
     except PathSegError as error:
-        text = str(error)
-        raise BadInput(text if text.startswith(str(path)) else f"{path} {text}") from error
+        # Libraries quote bytes of the file.
+        text = printable(str(error))
+        raise BadInput(text if text.startswith(printable(str(path))) else f"{path} {text}") from error
     except MemoryError as error:
         raise BadInput(f"{path} needs more memory than there is; ask for a smaller region") from error
     except Exception as error:  # readers raise many classes on broken files; all mean the same here
@@ -275,6 +276,11 @@ def _line(error: Exception) -> str:
     if isinstance(error, (TypeError, AttributeError, LookupError, ArithmeticError)):
         return "its parts do not fit together"
     text = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return printable(text)
+
+
+def printable(text: str) -> str:
+    """A text in which nothing moves a terminal's cursor or changes its colours."""
     return "".join(c if c.isprintable() else "?" for c in text)
 
 

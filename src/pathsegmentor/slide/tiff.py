@@ -64,7 +64,11 @@ def is_tiff(path: Path) -> bool:
 
 
 def check_directories(path: Path) -> None:
-    """Refuse a TIFF whose directories lead back to one another; raises ``BadInput`` (without the path)."""
+    """Refuse a TIFF whose directories lead back to one another, or behind its end, as those of a copy that stopped do.
+
+    Raises ``BadInput`` (without the path).
+    """
+    size = path.stat().st_size
     with path.open("rb") as file:
         start = file.read(16)
         order: Literal["little", "big"] = "little" if start[:2] == b"II" else "big"
@@ -74,6 +78,9 @@ def check_directories(path: Path) -> None:
         while at:
             if at in seen or len(seen) > _MOST_PAGES:
                 raise BadInput("is damaged: its directories (pages) lead back to one another without an end")
+            # Pages before that one may be whole: nothing else would tell.
+            if seen and at >= size:
+                raise BadInput("is damaged or cut short: a page of it is missing")
             seen.add(at)
             file.seek(at)
             count = int.from_bytes(file.read(counted), order)

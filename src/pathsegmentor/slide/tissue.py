@@ -10,11 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pathsegmentor.imaging import Tissue, find_tissue
+from pathsegmentor.imaging.tissue import LOOK_MPP
 from pathsegmentor.slide.slide import Region, Slide
 from pathsegmentor.slide.source import DAMAGED, Box
 
-# Um per pixel of the overview; of slides that say they are larger than glass is, so many pixels.
-OVERVIEW_MPP, _MOST_PIXELS = 8.0, 40_000_000
+# Um per pixel of the overview; of slides that say they are larger than glass is, so many pixels. Small ones, of up to
+# so many pixels, are looked at from nearer, as images are: of 0.25 mm too little is left at 8 um per pixel.
+OVERVIEW_MPP, _MOST_PIXELS, _SMALL = 8.0, 40_000_000, 1_000_000
 
 
 @dataclass(frozen=True)
@@ -62,9 +64,14 @@ class SlideTissue:
 
 
 def find_slide_tissue(slide: Slide) -> SlideTissue:
-    """Look for tissue within the slide's bounds at 8 um per pixel; raises ``BadInput`` if it has no scale."""
+    """Look for tissue within the slide's bounds at 8 um per pixel, of small slides at down to 2.
+
+    Raises ``BadInput`` if it has no scale.
+    """
     width, height = slide.size
-    mpp = max(OVERVIEW_MPP, np.sqrt(slide.scale[0] * slide.scale[1] * width * height / _MOST_PIXELS))
+    square_um = slide.scale[0] * slide.scale[1] * width * height
+    near = max(LOOK_MPP, np.sqrt(square_um / _SMALL))
+    mpp = max(min(near, OVERVIEW_MPP), np.sqrt(square_um / _MOST_PIXELS))
     rows, columns = slide.size_at(width, height, mpp)
     if max(slide.scale) >= mpp:
         rows, columns = height, width
