@@ -64,6 +64,9 @@ def test_the_folder_is_read_again_and_deleted_objects_teach_absence(
     objects = json.loads((out / "tissue.geojson").read_text())["features"]
     assert objects
     assert {feature["properties"]["classification"]["name"] for feature in objects} == {LABEL}
+    # What a person shall redraw is no detection.
+    assert LABEL.split("-")[1] == "nuclei"
+    assert {feature["properties"]["objectType"] for feature in objects} == {"annotation"}
     assert json.loads((out / "glass.geojson").read_text())["features"] == []
     names, _ = gather(out, [], tmp_path / "pathseg")
     entries = {entry.first.origin: entry for entry in PathSeg(tmp_path / "pathseg").entries}

@@ -111,7 +111,7 @@ def _one(image: Path, name: str, segmenter: Segmenter, labels: Sequence[str], st
     }
     colours = {label: PALETTE[i % len(PALETTE)] for i, label in enumerate(labels)}
     shutil.copyfile(image, stage / name)
-    (stage / f"{stem(name)}.geojson").write_text(dumps(result, colours), encoding="utf-8")
+    (stage / f"{stem(name)}.geojson").write_text(dumps(result, colours, editable=True), encoding="utf-8")
     least = min(sure, key=lambda label: sure[label])
     objects = sum(found.count for found in founds.values())
     return Seen(name, float(np.sqrt(encoded.mpp[0] * encoded.mpp[1])), sure[least], least, objects)

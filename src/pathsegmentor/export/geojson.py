@@ -17,15 +17,20 @@ from pathsegmentor.segment.result import Found, Result
 _SPACE = uuid.UUID("5f0c3c51-2a55-4f0e-9a5e-0d9b7a3cbb10")
 
 
-def dumps(result: Result, colours: Mapping[str, Sequence[int]]) -> str:
-    """A FeatureCollection of all objects of a result as text; ``colours`` gives (r, g, b) by label id."""
-    features = ",".join(text for found in result.distinct for text in _features(result, found, colours[found.label.id]))
+def dumps(result: Result, colours: Mapping[str, Sequence[int]], editable: bool = False) -> str:
+    """A FeatureCollection of all objects of a result as text; ``colours`` gives (r, g, b) by label id.
+
+    ``editable``: nuclei and cells are annotations too, for QuPath lets nobody redraw a detection.
+    """
+    features = ",".join(
+        text for found in result.distinct for text in _features(result, found, colours[found.label.id], editable)
+    )
     return f'{{"type":"FeatureCollection","features":[{features}]}}\n'
 
 
-def _features(result: Result, found: Found, colour: Sequence[int]) -> Iterator[str]:
+def _features(result: Result, found: Found, colour: Sequence[int], editable: bool) -> Iterator[str]:
     """One feature for each object of an answer."""
-    kind = "annotation" if found.label.structure.lower() == "tissue" else "detection"
+    kind = "annotation" if editable or found.label.structure.lower() == "tissue" else "detection"
     # Shapely writes them itself: an outline can have a million rings, too many for lists of Python.
     polygons = [item.polygon for item in found.objects]
     if any(result.offset):
