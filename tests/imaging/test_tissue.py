@@ -41,6 +41,17 @@ def test_real_tissue_is_found_whole(name: str, strength: float) -> None:
     assert tissue.reach.all() and not tissue.why_none
 
 
+@pytest.mark.parametrize("name", ["ebhi_normal", "monuseg_kidney", "monusac_breast"])
+def test_tissue_of_one_hue_is_found_by_its_texture(name: str) -> None:
+    """As frozen sections can be: both stains magenta, only their density differs."""
+    mpp = REAL[f"examples/images/{name}"]
+    density = -np.log10(np.maximum(real(f"examples/images/{name}"), 1) / 255).mean(axis=2, keepdims=True)
+    pixels = np.clip(255 * 10 ** (-density * [0.55, 1.7, 0.75]), 0, 255).astype(np.uint8)
+    assert find_tissue(pixels, (mpp, mpp)).mask.mean() > 0.8
+    smooth = np.broadcast_to(pixels.mean(axis=(0, 1)).astype(np.uint8), pixels.shape)
+    assert find_tissue(noisy(smooth, 10), (mpp, mpp)).why_none, "the same colour without a texture is none"
+
+
 @pytest.mark.parametrize("name", ["monuseg_kidney", "monusac_breast", "rings_prostate"])
 def test_bleached_tissue_is_found(name: str) -> None:
     mpp = REAL[f"examples/images/{name}"]
