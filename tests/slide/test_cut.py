@@ -50,8 +50,11 @@ def test_two_regions_of_a_slide_keep_their_own_folders(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     for x in (900, 1000):
-        assert here("segment", SVS, "nuclei", "--region", f"{x},1300,64,64").code == 0
-    assert len(list(tmp_path.iterdir())) == 2
+        assert here("segment", SVS, "nuclei", "--region", f"{x},1300,100,100").code == 0
+    folders = list(tmp_path.iterdir())
+    texts = [json.loads((folder / "result.geojson").read_text())["features"] for folder in folders]
+    ids = [feature["id"] for features in texts for feature in features]
+    assert len(folders) == 2 and all(texts) and len(set(ids)) == len(ids), "both can lie on the slide together"
 
 
 def test_a_slide_that_is_a_folder_is_read_whole(tmp_path: Path) -> None:

@@ -36,8 +36,10 @@ def _features(result: Result, found: Found, colour: Sequence[int], editable: boo
     if any(result.offset):
         polygons = list(shapely.transform(polygons, lambda corners: corners + result.offset))
     shapes = shapely.to_geojson(polygons)
+    # Two regions of a slide may lie on it together.
+    image = ":".join(map(str, (result.image_sha256, *(result.region or ()))))
     for number, (item, shape) in enumerate(zip(found.objects, shapes, strict=True)):
-        name = f"{result.image_sha256}:{result.weights_sha256}:{found.label.id}:{number}"
+        name = f"{image}:{result.weights_sha256}:{found.label.id}:{number}"
         properties = {
             "objectType": kind,
             "classification": {"name": found.label.id, "color": [int(c) for c in colour]},
