@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from pathsegmentor.evaluate.samples import SAMPLES, read_samples
 from pathsegmentor.evaluate.settings import Settings
 from tests.data.made import hashes
 from tests.evaluate.made import OracleMaker, made_set
+from tests.killed import killed_at
 
 STEPS = {"os.mkdir", "os.rename", "os.remove", "open"}
 MOST = 2000
@@ -38,25 +39,6 @@ def state(out: Path) -> tuple[dict[str, str], list[str]]:
     return files, [repr(row) for row in read_samples(out).drop_columns(["seconds"]).to_pylist()]
 
 
-def killed_at(step: int, data: Path, out: Path) -> bool:
-    """Evaluate in a process that is killed before its ``step``-th step on the disk; False if it came to its end."""
-    child = os.fork()
-    if child == 0:
-        left = step
-
-        def count(event: str, _: object) -> None:
-            nonlocal left
-            if event in STEPS:
-                left -= 1
-                if left < 0:
-                    os.kill(os.getpid(), signal.SIGKILL)
-
-        sys.addaudithook(count)
-        go(data, out)
-        os._exit(0)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) != 0
-
-
 def main(folder: Path) -> dict[str, Any]:
     data = made_set(folder / "pathseg", first=15, second=3)
     go(data, folder / "whole")
@@ -64,7 +46,7 @@ def main(folder: Path) -> dict[str, Any]:
     kills, kept, wrong = 0, 0, []
     for step in range(0, MOST, 4):
         out = folder / str(step)
-        if not killed_at(step, data, out):
+        if not killed_at(step, STEPS, partial(go, data, out)):
             break
         kills += 1
         there = {path: path.stat().st_mtime_ns for path in (out / PARTS).glob("0*.parquet")}

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +24,7 @@ from pathsegmentor.export.folder import file_names, write
 from pathsegmentor.imaging import Picture
 from pathsegmentor.segment import Found, Result
 from pathsegmentor.vocabulary import Label
+from tests.killed import killed_at
 
 STEPS = {"os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.chmod", "os.scandir", "os.listdir", "open"}
 PICTURE = Picture(np.full((24, 620, 3), 200, np.uint8), (0.5, 0.5), "a.png", "0" * 64)
@@ -74,25 +75,6 @@ def hidden(folder: Path) -> list[str]:
     return [path.name for path in folder.rglob(".pathsegmentor*")]
 
 
-def killed_at(step: int, out: Path) -> bool:
-    """Write NEW in a process that is killed before its ``step``-th step on the disk; False if it came to its end."""
-    child = os.fork()
-    if child == 0:
-        left = step
-
-        def count(event: str, _: object) -> None:
-            nonlocal left
-            if event in STEPS:
-                left -= 1
-                if left < 0:
-                    os.kill(os.getpid(), signal.SIGKILL)
-
-        sys.addaudithook(count)
-        put(NEW, out)
-        os._exit(0)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) != 0
-
-
 def then(out: Path) -> str:
     """The state after another run has begun there and was refused."""
     try:
@@ -114,7 +96,7 @@ def main(folder: Path, first: int, mode: str) -> list[dict[str, object]]:
     for step in range(first, MOST):
         put(OLD, out)
         swept = not hidden(folder)
-        killed = killed_at(step, out)
+        killed = killed_at(step, STEPS, partial(put, NEW, out))
         seen.append({"state": state(out), "swept": swept, "killed": killed, "then": then(out)})
         if not killed:
             break

@@ -22,8 +22,8 @@ from pathsegmentor.data.finish import (
     write_json,
 )
 from pathsegmentor.data.lock import locked
-from pathsegmentor.data.manifest import arrow
 from pathsegmentor.data.own import OWN
+from pathsegmentor.data.parquet import arrow
 from pathsegmentor.data.patients import Draft, agree
 from pathsegmentor.data.record import Item, Problem, Source
 from pathsegmentor.data.shard_build import ShardPlan, batches, build_shard, done

@@ -10,8 +10,8 @@ from itertools import pairwise, starmap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pathsegmentor.atomic import whole_file
-from pathsegmentor.errors import BadInput, PathSegError
+from pathsegmentor.data.parquet import arrow, join_tables, read_table, write_table
+from pathsegmentor.errors import BadInput
 
 if TYPE_CHECKING:
     import pyarrow
@@ -56,16 +56,6 @@ class Row:
     sha256: str
 
 
-def arrow() -> Any:
-    """The pyarrow module, or an error that names the install command."""
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError as error:
-        raise PathSegError("PathSeg needs pyarrow: pip install 'pathsegmentor[data]'") from error
-    return pyarrow
-
-
 def schema() -> pyarrow.Schema:
     """Columns of the manifest, in the order of ``Row``."""
     pa = arrow()
@@ -91,21 +81,12 @@ def schema() -> pyarrow.Schema:
 
 def write_rows(path: Path, rows: Sequence[Row]) -> None:
     """Write a Parquet file of rows, whole or not at all."""
-    pa = arrow()
-    columns = {f.name: [getattr(row, f.name) for row in rows] for f in fields(Row)}
-    with whole_file(path) as beside:
-        pa.parquet.write_table(pa.table(columns, schema=schema()), beside, compression="zstd")
+    write_table(path, rows, schema())
 
 
 def join(parts: Iterable[Path], path: Path) -> int:
     """Write all parts as one file, holding one part at a time; returns the number of rows."""
-    pa, count = arrow(), 0
-    with whole_file(path) as beside, pa.parquet.ParquetWriter(beside, schema(), compression="zstd") as writer:
-        for part in parts:
-            rows = read_part(part, schema().names)
-            writer.write_table(rows)
-            count += rows.num_rows
-    return count
+    return join_tables(parts, path, schema(), lambda part: read_part(part, schema().names))
 
 
 def read_part(path: Path, columns: Sequence[str]) -> pyarrow.Table:
@@ -114,23 +95,8 @@ def read_part(path: Path, columns: Sequence[str]) -> pyarrow.Table:
 
 
 def _read(path: Path, columns: Sequence[str], cure: str) -> pyarrow.Table:
-    """A table with the manifest's types and without gaps but where a source numbers no instances."""
-    pa = arrow()
-    types = schema()
-    try:
-        table = pa.parquet.read_table(path)
-        lacking = [name for name in columns if name not in table.column_names]
-        if lacking:
-            raise BadInput(f"{path} has no column {', '.join(lacking)}; {cure}")
-        table = table.select(columns).cast(pa.schema([types.field(name) for name in columns]))
-        gaps = [name for name in columns if name != "instances" and table.column(name).null_count]
-    except (BadInput, MemoryError):
-        raise
-    except Exception as error:  # pyarrow raises many classes on broken files
-        raise BadInput(f"{path} is damaged: {' '.join(str(error).split())}; {cure}") from error
-    if gaps:
-        raise BadInput(f"{path} is damaged: no value in a row of column {gaps[0]}; {cure}")
-    return table
+    """A table without gaps but where a source numbers no instances."""
+    return read_table(path, columns, schema(), cure, may_lack=("instances",))
 
 
 def read_rows(folder: Path) -> list[Row]:

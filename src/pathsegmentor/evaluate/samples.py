@@ -7,8 +7,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from pathsegmentor.atomic import whole_file
-from pathsegmentor.data.manifest import arrow
+from pathsegmentor.data.parquet import arrow, join_tables, read_table, write_table
 from pathsegmentor.errors import BadInput
 
 if TYPE_CHECKING:
@@ -82,41 +81,17 @@ def schema() -> pyarrow.Schema:
 
 def write_samples(path: Path, rows: Sequence[SampleRow]) -> None:
     """Write rows as Parquet, whole or not at all; the same rows give the same bytes."""
-    pa = arrow()
-    columns = {name: [getattr(row, name) for row in rows] for name in NAMES}
-    with whole_file(path) as beside:
-        pa.parquet.write_table(pa.table(columns, schema=schema()), beside, compression="zstd")
+    write_table(path, rows, schema())
 
 
 def join_samples(parts: Iterable[Path], path: Path) -> int:
     """Write all parts as one file, holding one at a time; returns the number of rows."""
-    pa, count = arrow(), 0
-    with whole_file(path) as beside, pa.parquet.ParquetWriter(beside, schema(), compression="zstd") as writer:
-        for part in parts:
-            rows = read_samples(part)
-            writer.write_table(rows)
-            count += rows.num_rows
-    return count
+    return join_tables(parts, path, schema(), read_samples)
 
 
 def read_samples(path: Path, columns: Sequence[str] = NAMES) -> pyarrow.Table:
     """Some columns of a table, checked; ``path`` is the file or the folder of a run. Raises ``BadInput``."""
-    pa = arrow()
     file = path / SAMPLES if path.is_dir() else path
     if not file.is_file():
         raise BadInput(f"{file} is missing; it is written by: pathsegmentor evaluate --out {file.parent}")
-    wanted = pa.schema([schema().field(name) for name in columns])
-    try:
-        here = pa.parquet.read_schema(file).names
-        lacking = [name for name in columns if name not in here]
-        if lacking:
-            raise BadInput(f"{file} has no column {', '.join(lacking)}; run evaluate again")
-        table = pa.parquet.read_table(file, columns=list(columns)).select(list(columns)).cast(wanted)
-        gaps = [name for name in columns if table.column(name).null_count]
-    except (BadInput, MemoryError):
-        raise
-    except Exception as error:  # pyarrow raises many classes on broken files
-        raise BadInput(f"{file} is damaged: {' '.join(str(error).split())}; run evaluate again") from error
-    if gaps:
-        raise BadInput(f"{file} is damaged: no value in a row of column {gaps[0]}; run evaluate again")
-    return table
+    return read_table(file, columns, schema(), "run evaluate again")
